@@ -34,7 +34,7 @@ test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 # The commit's time says whose turn it is among the tests that take turns (tests/turns.py): whoever runs its tests again
 # runs the same ones. TURN= has all of them run
 TURN ?= $(shell git log -1 --format=%ct)
-long-test lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
+collection-test long-test lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
 
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
@@ -86,7 +86,8 @@ collection: install
 	.venv/bin/ansible-galaxy collection build collection --output-path dist --force
 
 # ansible-test's sanity, unit and integration tests, without docker, the last ones against a server over small clouds. They
-# take minutes the first time: each has an environment of its own, made from PyPI and kept below ~/.ansible/test
+# take minutes the first time: each has an environment of its own, made from PyPI and kept below ~/.ansible/test. One of the
+# three runs, whose turn it is; with TURN= all do
 collection-test: install
 	tests/collection/ansible_tests
 
@@ -197,6 +198,7 @@ soak-all-of-it: converter
 # Ansible's own tests by the newest ansible-core; the built collection as Galaxy, ansible-lint and antsibull-docs see it,
 # all from the package index; and its role on a Debian that boots
 soak-collection: install
+	tests/collection/ansible_tests
 	.venv/bin/pytest -m "soak or turns" tests/collection -v -s
 
 # Three bare Debians that become nodes by the page's own words, and everything that three nodes may lose. LONGSHORE_ROUNDS:

@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from outcome import about_machine, keep, kept, need_lab, now, parser
 
 from longshore.blocks.exports import serve_nbdkit, serve_qemu_nbd
-from longshore.guests import convert, inspect_guest
+from longshore.guests.process import convert, inspect_guest
 
 DISKS = ("root.raw", "data.raw")
 

@@ -32,7 +32,7 @@ def stand_in(copy_seconds):
     from longshore.blocks.request import CopyProgress, Phase
     from longshore.flows import clouds
     from longshore.flows.moves import conversion, copying, look
-    from longshore.guests import ConversionReport, OperatingSystem
+    from longshore.guests.report import ConversionReport, OperatingSystem
     from longshore.model.guest import FoundSystem, GuestFindings
     from longshore.model.hardware import BootDrivers
     from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk

@@ -23,8 +23,8 @@ from pathlib import Path
 from outcome import about_machine, keep, need_lab, now, parser
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import convert
 from longshore.guests.converter.tree import VARIABLE, converters, current
+from longshore.guests.process import convert
 from longshore.guests.start import start_appliance
 
 DISKS = ("root.raw", "data.raw")

@@ -36,7 +36,7 @@ from longshore.model.target import Owner
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 from longshore.providers.vsphere.proxy_credentials import make_credentials
 from longshore.providers.vsphere.settings import VsphereSettings
-from longshore.store import StateDirectory, Store
+from longshore.store import NewMigration, StateDirectory, Store
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "lab"))
@@ -69,7 +69,8 @@ class Place:
         with self.source(PROXY) as source:
             source.set_change_tracking(ref, True)
         ids = {"source_id": self.providers[PROXY], "target_id": self.providers[PROXY]}
-        return ref, self.store.migrations.add(machine_name=name, machine_ref=ref, request={}, **ids).id
+        new = NewMigration(name, ref, request={}, **ids)
+        return ref, self.store.migrations.add_together([new])[0].id
 
     @contextmanager
     def source(self, way: str) -> Iterator[Any]:

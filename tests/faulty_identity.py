@@ -1,5 +1,5 @@
 """A Keystone and a Barbican on a port, for the faults that real ones can't be told to have. Both say too little to be
-used for anything else."""
+used for anything else. Of Barbican as its API is described: https://docs.openstack.org/barbican/latest/api/."""
 
 import base64
 import json
@@ -23,8 +23,9 @@ class FaultyIdentity:
         self.faults = {}
         self._made = 0
 
-    def answer(self, method, path, query, body, subject=None):
+    def answer(self, method, path, query, body, headers):
         """Status and body of what has been done."""
+        subject = headers.get("X-Subject-Token")
         parts = path.strip("/").split("/")
         if path.endswith("/auth/tokens") and method == "GET":
             self.judged += 1
@@ -53,6 +54,8 @@ class FaultyIdentity:
             return 200, {
                 "version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{self.url}/v3/"}]}
             }
+        if kind == "secrets" and (refused := self._refused(method, parts, body, headers)):
+            return refused
         kept = self.credentials if kind == "application_credentials" else self.secrets
         id_ = parts[parts.index(kind) + 1] if len(parts) > parts.index(kind) + 1 else None
         if method == "POST":
@@ -77,6 +80,19 @@ class FaultyIdentity:
             del kept[id_]
             return 204, None
         return 200, self.opened(id_) if path.endswith("payload") else self._shown(id_)
+
+    def _refused(self, method, parts, body, headers):
+        """Return what Barbican says to those who don't ask as its API wants to be asked; None to others."""
+        if headers.get("X-Auth-Token") != "t":
+            return 401, {"code": 401, "title": "Unauthorized", "description": "Authentication required"}
+        if method == "POST":
+            coded = body["payload_content_type"] == "application/octet-stream"
+            if coded != (body.get("payload_content_encoding") == "base64"):
+                return 400, {"code": 400, "title": "Bad Request", "description": "payload_content_encoding"}
+        kept = self.secrets.get(parts[-2]) if parts[-1] == "payload" else None
+        if kept and headers.get("Accept") != kept["payload_content_type"]:
+            return 406, {"code": 406, "title": "Not Acceptable", "description": "Wrong payload content-type"}
+        return None
 
     def opened(self, id_):
         """Return a secret in clear."""
@@ -116,9 +132,7 @@ def faulty_identity():
                     "description": "Not here.",
                 }
                 return self._say(fault, said)
-            status, answer = identity.answer(
-                self.command, asked.path, parse_qs(asked.query), body, self.headers.get("X-Subject-Token")
-            )
+            status, answer = identity.answer(self.command, asked.path, parse_qs(asked.query), body, self.headers)
             if fault == "lost":
                 return self.connection.close()
             self._say(status, answer)

@@ -9,9 +9,11 @@ from sqlalchemy import update
 from longshore.engine.version import FLOW_VERSION
 from longshore.model.backup_policy import LastRun, MachineBackup, PointTrial, Proof, SecondCopy, Stand
 from longshore.model.channel import ChannelKind, Message, Occasion
+from longshore.model.forms import form
 from longshore.model.group import Gate
 from longshore.model.limit import LimitOf, LimitPlace
-from longshore.model.machine import Disk
+from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
 from longshore.model.selection import MachineFilter
@@ -241,9 +243,8 @@ def backups(store, vc):
     trial = PointTrial("app01", made[-1], first.id, Stand.DONE, shown_by="console", seconds={"copy": 20.0, "all": 61.5})
     failed = PointTrial("app09", made[0], second.id, Stand.FAILED, error="The quota is short.")
     copy = SecondCopy(first.id, now, Stand.FAILED, error="The second vault is full.")
-    store.backup_policies.keep(
-        policy, run=LastRun(now, tuple(begun), now), copy=copy, proof=Proof(now, (trial, failed), now)
-    )
+    for part in (LastRun(now, tuple(begun), now), copy, Proof(now, (trial, failed), now)):
+        store.backup_policies.keep(policy, part)
     return {"point": made[-1], "policy": policy}
 
 
@@ -278,6 +279,8 @@ def replica(store, vc, cloud, name, ref, minutes):
     store.migrations.update(
         made.id, status="running", phase="waiting", created_at=utc_now() - timedelta(minutes=max(minutes) + 5)
     )
+    disk = Disk("2000", "Hard disk 1", 0, 1 << 20, f"[ds] {name}/{name}.vmdk", "ds")
+    machine = Machine(ref, name, PowerState.ON, 1, 256, (disk,), (), platform=Platform("vsphere"))
     for number, age in enumerate(minutes, start=1):
         moment = datetime.now(UTC) - timedelta(minutes=age)
         store.points.begin(made.id, number, moment, goes_on=False)
@@ -288,7 +291,7 @@ def replica(store, vc, cloud, name, ref, minutes):
             usable_at=moment + timedelta(minutes=1),
             consistency=Consistency.CRASH,
             disks=[PointDisk("2000", "Hard disk 1", 1 << 20, "v", f"s-{number}", "ab" * 32)],
-            machine={"machine": {"name": name, "ref": ref}},
+            machine={"machine": form(Machine).dump_python(machine, mode="json")},
             sync={"at": moment.isoformat(), "bytes_read": 1, "bytes_verified": 1, "final": False, **sync},
             state={},
         )

@@ -21,7 +21,7 @@ def begin(name):
     """Queue a warm migration of it, and print its id."""
     from small_fleet import Fleet
 
-    from longshore.store import StateDirectory, Store
+    from longshore.store import NewMigration, StateDirectory, Store
 
     store = Store(StateDirectory(STATE))
     if not FLEET.exists():
@@ -30,14 +30,14 @@ def begin(name):
         store.providers.add("vc", "vsphere", {"root": str(fleet.root)}, {"password": "x"})
         store.providers.add("cloud", "openstack", {"root": str(fleet.root)}, {"password": "x"})
     request = {"networks": {"VM Network": "private"}, "boot_timeout": 20.0, "shutdown_timeout": 5.0, "type": "warm"}
-    new = store.migrations.add(
+    new = NewMigration(
         machine_name=name,
         machine_ref=Fleet(FLEET).ref(name),
         source_id=store.providers.get("vc").id,
         target_id=store.providers.get("cloud").id,
         request={**request, "cutover": {"mode": "manual", "interval": 3600.0}},
     )
-    print(new.id)
+    print(store.migrations.add_together([new])[0].id)
     store.close()
 
 
@@ -48,7 +48,7 @@ def take(url):
     from longshore.model.selection import EVERY
     from longshore.providers.files.settings import FilesSettings
     from longshore.providers.files.source import FilesSource
-    from longshore.store import StateDirectory, Store
+    from longshore.store import NewMigration, StateDirectory, Store
 
     settings = {"url": url, "network": "VM Network"}
     (machine,) = FilesSource(FilesSettings(**settings)).machines(EVERY)
@@ -56,14 +56,14 @@ def take(url):
     (FLEET / "conversions").mkdir()
     (fleet.world(machine.name).root / "one-moment").touch()  # its disk is another one than the small source's
     store = Store(StateDirectory(STATE))
-    new = store.migrations.add(
+    new = NewMigration(
         machine_name=machine.name,
         machine_ref=machine.ref,
         source_id=store.providers.add("disk", "files", settings, {}).id,
         target_id=store.providers.add("cloud", "openstack", {"root": str(fleet.root)}, {"password": "x"}).id,
         request={"networks": {"VM Network": "private"}, "boot_timeout": 20.0},
     )
-    print(new.id)
+    print(store.migrations.add_together([new])[0].id)
     store.close()
 
 

@@ -25,7 +25,8 @@ class _Quiet(WSGIRequestHandler):
 
 class S3Server:
     """`fault(method, path)`, when it is set, gives None, or what becomes of a request: an S3 error code as (status,
-    code), "lost" (done, and answered by 500) or a number of seconds that it hangs for."""
+    code), "lost" (done, and answered by 500), "page" (a proxy answers by 200 and HTML) or a number of seconds that it
+    hangs for."""
 
     def __init__(self, tls=None):
         """Start the server. `tls`: an SSLContext."""
@@ -94,6 +95,9 @@ class S3Server:
             return _error(start_response, *fault)
         if isinstance(fault, float):
             time.sleep(fault)
+        if fault == "page":
+            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+            return [b"<html><body>Please log in.</body></html>"]
         answer = {}
 
         def begin(status, headers, _error=None):

@@ -150,8 +150,8 @@ class Machines(Lister):
 
 
 class Machine(ShowOne):
-    def take_action(self, _args):
-        return ("name", "tags"), (DREADFUL, [DREADFUL])
+    def show(self, _args):
+        return {"name": DREADFUL, "tags": [DREADFUL]}
 
 
 def answered(command, *words):
@@ -226,7 +226,8 @@ def test_sheets():
     (row,) = csv.reader(io.StringIO(written.getvalue()))
     assert row == [f"'{line(DREADFUL)}", "-5", "", "web"]
     assert clean(row[0])
-    assert all(str(csv_cell(f"{mark}x")).startswith("'") for mark in "=+-@\t\r")
+    assert all(str(csv_cell(f"{mark}x")).startswith("'") for mark in "=+-@\t\r＝＋－＠")
+    assert csv_cell("web; =cmd|'/C calc'!A0;b") == "web;' =cmd|'/C calc'!A0;b", "where semicolons part cells"
 
 
 def test_documents():

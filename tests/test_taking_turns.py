@@ -1,4 +1,4 @@
-"""Which tests a run has: one in three of those that take turns (turns.py), and none that `make soak` has."""
+"""Which tests a run has: one in six of those that take turns (turns.py), and none that `make soak` has."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ def taking(nodeid, *words):
 
 
 ALL = [
-    *(taking(f"test_a.py::test_kill[{call}]") for call in "abcdef"),
+    *(taking(f"test_a.py::test_kill[{call}]") for call in "abcdefghijkl"),
     Item("test_a.py::test_other"),
-    *(taking(f"test_{n}.py::test_any", "a proxy") for n in range(3)),
+    *(taking(f"test_{n}.py::test_any", "a proxy") for n in range(6)),
     *(taking(f"test_b.py::test_kill[{call}]") for call in "ab"),
 ]
 
@@ -37,16 +37,16 @@ def run(turn):
     return [item.nodeid for item in ALL if item not in out]
 
 
-def test_each_comes_once_in_three_runs():
-    runs = [run(turn) for turn in (1796007650, 1796007651, 1796007652)]
+def test_each_comes_once_in_six_runs():
+    runs = [run(1796007650 + n) for n in range(6)]
     taken = [nodeid for one in runs for nodeid in one]
     assert {nodeid: taken.count(nodeid) for nodeid in taken} == {
-        item.nodeid: 3 if item.nodeid.endswith("other") else 1 for item in ALL
+        item.nodeid: 6 if item.nodeid.endswith("other") else 1 for item in ALL
     }
 
 
-def test_a_run_has_one_in_three_of_each_kind():
-    for turn in range(3):
+def test_a_run_has_one_in_six_of_each_kind():
+    for turn in range(6):
         one = run(turn)
         assert len([nodeid for nodeid in one if nodeid.startswith("test_a.py::test_kill")]) == 2
         assert len([nodeid for nodeid in one if nodeid.endswith("test_any")]) == 1

@@ -25,9 +25,10 @@ from longshore.model.status import Status
 from longshore.vault.bucket import Bucket
 from longshore.vault.directory import Directory
 from longshore.vault.disks import PointDisk
+from longshore.vault.names import DESCRIPTION
 from longshore.vault.points import points
 from longshore.vault.prune import prune
-from longshore.vault.vault import DESCRIPTION, Vault
+from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 
 LONGSHORE = Path(sys.executable).with_name("longshore")

@@ -47,6 +47,11 @@ def _raw(disk: Any) -> None:
     )  # fmt: skip
 
 
+def _physical(disk: Any) -> None:
+    _raw(disk)
+    disk.backing.compatibilityMode = "physicalMode"
+
+
 def _independent(disk: Any) -> None:
     disk.backing.diskMode = "independent_persistent"
 
@@ -147,12 +152,31 @@ ODDITIES: dict[str, Change] = {
     "cpu hot add": _set(config__cpuHotAddEnabled=True),
     "memory hot add": _set(config__memoryHotAddEnabled=True),
     "ballooning": _ballooned,
+    "guest settings": _set(
+        config__extraConfig=[vim.option.OptionValue(key="guestinfo.userdata", value="c2VjcmV0")],
+        config__vAppConfig=fill(vim.vApp.VmConfigInfo(ovfEnvironmentTransport=["iso"])),
+    ),
+    "latency sensitive": _set(config__latencySensitivity=vim.LatencySensitivity(level="high")),
+    "memory reserved": _set(config__memoryReservationLockedToMax=True),
+    "disc in a drive": _device(
+        lambda: D.VirtualCdrom(
+            key=3000,
+            backing=D.VirtualCdrom.IsoBackingInfo(fileName="[datastore1] a.iso"),
+            connectable=D.VirtualDevice.ConnectInfo(connected=True, startConnected=True, allowGuestControl=True),
+        )
+    ),
+    "serial port to a file": _device(
+        lambda: D.VirtualSerialPort(
+            key=9000, backing=D.VirtualSerialPort.FileBackingInfo(fileName="[datastore1] a.log"), yieldOnPoll=True
+        )
+    ),
     "snapshot": _snapshot,
     "consolidation needed": _set(runtime__consolidationNeeded=True),
     "tracking unsupported": _set(capability__changeTrackingSupported=False),
     "no disks": _no_disks,
     "disk of zero size": _first_disk(_no_size),
     "raw device": _first_disk(_raw),
+    "physical raw device": _first_disk(_physical),
     "layered disk": _first_disk(_layers),
     "independent disk": _first_disk(_independent),
     "multi-writer disk": _first_disk(_multi_writer),

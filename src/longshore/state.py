@@ -6,6 +6,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from longshore.configuration import Configuration, Keystone, SecretsIn
+from longshore.errors import InvalidInput
 from longshore.model.reach import Reach
 
 
@@ -39,7 +40,14 @@ class StateDirectory:
         return cls(root, database, server.keystone, server.secrets, reach, command, drain_for)
 
     def create(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the directory, unless it is there. Raises InvalidInput where it can't be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InvalidInput(
+                f"The state directory {self.root} can't be made: {error.strerror}.",
+                advice="Name another one: --state DIR.",
+            ) from None
 
     @property
     def database_url(self) -> str:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from longshore.blocks.differences import hidden
-from longshore.blocks.manifest import Digests, digest_of
+from longshore.blocks.manifest import Digests, digest_of, hidden
 from longshore.model.extents import Extent
 
 BLOCK = 4096

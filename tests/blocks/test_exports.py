@@ -53,7 +53,8 @@ def test_nbdkit_serves_until_the_context_ends(disk):
 @pytest.mark.parametrize("tcp", [False, True])
 def test_qemu_nbd_serves_and_is_written(disk, image, tcp):
     target = image(MIB)
-    with serve_nbdkit("file", {"file": str(disk.path)}) as source, serve_qemu_nbd(target.path, tcp_port=tcp) as served:
+    listen = Listen() if tcp else None
+    with serve_nbdkit("file", {"file": str(disk.path)}) as source, serve_qemu_nbd(target.path, listen=listen) as served:
         assert served.uri.startswith("nbd://127.0.0.1:" if tcp else "nbd+unix://")
         assert not served.probe().takes_whole
         copy(source, served)

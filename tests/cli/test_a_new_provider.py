@@ -51,7 +51,7 @@ def test_it_is_added_changed_and_listed_with_its_machines(state, tmp_path):
     assert (listed["Name"], listed["Kind"], listed["Where"]) == ("shed", "made-up", "there")
     [machine] = json.loads(longshore(state, "machine", "list", "shed", "-f", "json").stdout)
     assert machine["Name"] == "web"
-    (secret := tmp_path / "token").write_text("open sesame\n")
+    (secret := tmp_path / "token").write_bytes(b"open sesame\r\n")  # as an editor on Windows ends it
     done = longshore(state, "provider", "set", "shed", "--depth", "5", "--no-careful", "--token-file", secret)
     assert "11 characters" in done.stdout, done.stderr
     changed = json.loads(longshore(state, "provider", "show", "shed", "-f", "json").stdout)
@@ -102,6 +102,7 @@ def test_the_plugin_takes_the_kind_as_a_word(capsys):
     client = SimpleNamespace(add_provider=lambda *told: asked.append(told) or _added())
     app = SimpleNamespace(client_manager=SimpleNamespace(migration=client))
     command = AddProvider(app, None)
+    command.formatter = None  # cliff sets it
     parser = command.get_parser("openstack migration provider add")
     args = parser.parse_args(["made-up", "shed", "--address", "there", "--depth", "2"])
     command.take_action(args)

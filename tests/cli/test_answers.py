@@ -1,7 +1,9 @@
 """What commands answer, as people read it: on a terminal's width, only what was asked for, in Longshore's own words."""
 
+import io
 import json
 import logging
+from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,7 @@ from terminal import Terminal
 
 from in_process import longshore
 from longshore.cli.app import main
+from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
 from longshore.cli.machines import ShowMachine
 from longshore.cli.shell import LongshoreApp
@@ -213,7 +216,7 @@ def test_of_a_machine_people_are_told_only_what_there_is_to_say():
         client=SimpleNamespace(weighed_machine=lambda *_: SimpleNamespace(machine=machine, concerns=[])),
         for_people=True,
     )
-    ShowMachine.take_action(command, SimpleNamespace(provider="vc", machine="web"))
+    ShowMachine.show(command, SimpleNamespace(provider="vc", machine="web"))
     (further,) = [dict(rows) for title, _, rows in command.parts if title == "Further details"]
     assert further["devices"] == "vtpm: yes\npassthrough: 2"
     assert further["host_features"] == "rules: apart, on esx1"
@@ -249,3 +252,32 @@ def test_what_is_not_there_is_an_empty_cell_of_a_table(tmp_path):
     words = ("schedule", "preview", "daily 02:00 UTC")
     assert "None" not in longshore(tmp_path / "state", *words).stdout
     assert json.loads(longshore(tmp_path / "state", *words, "-f", "json").stdout)[0]["Machine"] is None
+
+
+class _Noted(ShowOne):
+    def show(self, _args):
+        return {"name": "web", "size": 0, "note": None}
+
+
+class _Doubtful(Lister):
+    def take_action(self, _args):
+        self.fault = "1 of 2 is bad."
+        return ("Name",), [("web",)]
+
+
+def _answered(command, *words):
+    written = io.StringIO()
+    made = command(SimpleNamespace(stdout=written), Namespace(), "a command")
+    return made.run(made.get_parser("answers").parse_args(list(words))), written.getvalue()
+
+
+def test_people_are_told_no_field_with_nothing_in_it_unless_they_ask_for_it():
+    table = _answered(_Noted)[1]
+    assert ("note" in table, "size" in table) == (False, True)
+    assert "note" in _answered(_Noted, "-c", "note")[1]
+    assert json.loads(_answered(_Noted, "-f", "json")[1]) == {"name": "web", "size": 0, "note": None}
+
+
+def test_the_fault_of_a_table_is_told_below_it_and_by_the_exit_code(capsys):
+    code, table = _answered(_Doubtful)
+    assert (code, "web" in table, capsys.readouterr().err) == (1, True, "longshore: 1 of 2 is bad.\n")

@@ -51,6 +51,8 @@ OVER_SSH = ["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--userna
     [
         (["provider", "show", "nobody"], "There is no provider named nobody."),
         (["machine", "list", "nobody"], "There is no provider named nobody."),
+        (["plan", "show", ""], 'Nothing is called "". Say its name or id.'),
+        (["plan", "delete", ".."], 'Nothing is called "..". Say its name or id.'),
         (["migration", "show", "nobody"], "There is no migration or other job nobody."),
         (["migration", "show", "a?b"], "There is no migration or other job a?b."),
         (["migrate", "web", "--from", "a", "--to", "b"], "There is no provider named a."),
@@ -68,6 +70,71 @@ def test_what_cannot_be_done_is_one_sentence_and_exits_with_1(tmp_path, words, s
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("longshore: ")
     assert said in line
+
+
+OF_HOST = ["provider", "add", "vsphere", "vc", "--username", "u", "--host"]
+FOR_ALL = ["backup", "policy", "create", "--name", "*"]
+
+
+@pytest.mark.parametrize("name", ["", "my hold", "../up", "Büro", "x" * 101])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup", "hold", "a/b", "--vault", "offsite", "--name"),
+        ("replica", "group", "create", "--member", "app01"),
+        [*FOR_ALL, "--from", "vc", "--vault", "v", "--schedule", "every 1h", "--keep", "last=3"],
+        ("provider", "add", "files", "--url", "/"),
+    ],
+)
+def test_how_a_new_name_is_written_is_said_wherever_one_is_given(tmp_path, words, name):
+    done = command(tmp_path / "state", *words, name)
+    said = "A name has a to z, 0 to 9, dots, dashes and underscores, 100 at most, and begins with a letter or digit."
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"longshore: {said}\n")
+
+
+def test_what_else_a_field_takes_is_said_in_plain_words(tmp_path):
+    (tmp_path / "address").write_text("https://example.org/hook")
+    mail = ("channel", "create", "team", "--kind", "mail", "--host", "smtp.example.org", "--from", "a@b.org")
+    done = command(tmp_path / "state", *mail, "--to", "the team")
+    assert (done.returncode, done.stderr) == (1, "longshore: mail.to: write it as ann@example.org.\n")
+
+
+def test_a_mistyped_name_is_told_with_the_one_that_was_meant(tmp_path):
+    (tmp_path / "images").mkdir()
+    assert (
+        command(tmp_path / "state", "provider", "add", "files", "exports", "--url", str(tmp_path / "images")).stderr
+        == ""
+    )
+    done = command(tmp_path / "state", "machine", "list", "export")
+    said = "There is no provider named export. Did you mean exports? See: longshore provider list."
+    assert (done.returncode, done.stderr) == (1, f"longshore: {said}\n")
+
+
+@pytest.mark.parametrize("host", ["vc..example", ".vc", f"{'x' * 64}.example"])
+def test_a_host_that_no_name_server_can_know_is_told(tmp_path, monkeypatch, host):
+    done = command(tmp_path / "state", *OF_HOST, host)
+    said = f"longshore: The name {host} can't be resolved. Check the spelling and the DNS server.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+    auth = f"{{auth_url: 'https://{host}/v3', username: u, password: p, project_name: x, user_domain_id: default}}"
+    (tmp_path / "clouds.yaml").write_text(f"clouds: {{cloud: {{auth: {auth}}}}}")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    done = command(tmp_path / "state", "provider", "add", "openstack", "cloud", "--os-cloud", "cloud")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"longshore: https://{host} didn't answer while trying to log in: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_is_no_state_directory(tmp_path):
+    (tmp_path / "state").write_text("")
+    done = command(tmp_path / "state", "provider", "list")
+    said = f"The state directory {tmp_path / 'state'} can't be made: File exists. Name another one: --state DIR."
+    assert (done.returncode, done.stderr) == (1, f"longshore: {said}\n")
+
+
+def test_a_time_that_no_calendar_has_in_utc_is_wrong_usage(tmp_path):
+    done = command(tmp_path / "state", "migration", "cutover", "1f6e", "--at", "0001-01-01T00:00:00+14:00")
+    assert done.returncode == 2
+    assert "isn't a time such as" in done.stderr
 
 
 def test_a_rate_is_written_as_a_size_is():

@@ -27,8 +27,7 @@ def test_its_machines_and_its_run_are_told_in_lines(monkeypatch):
     command = ShowGroup(None, None)
     monkeypatch.setattr(ShowGroup, "client", _Client())
     monkeypatch.setattr(ShowGroup, "for_people", True)
-    names, values = command.take_action(command.get_parser("show").parse_args(["shop"]))
-    told = dict(zip(names, values, strict=True))
+    told = command.show(command.get_parser("show").parse_args(["shop"]))
     newest = "newest point 2026-11-24T03:00:00Z, RPO 20 min of 15 min; rpo-breached"
     assert told["members"] == f"1: db, protected, {newest}"
     assert told["tiers"] == "1: stopped, gate not-passed\n2: not-begun, gate not-reached"

@@ -289,3 +289,12 @@ def test_commands_of_migrations_begin_without_the_forms_of_the_api_and_without_p
 def test_the_beginning_of_a_command_is_none(said, tmp_path):
     told = longshore(tmp_path, *said.split())
     assert (told.returncode, f'"{said}" is not a longshore command' in told.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", ["channel create team --kind mail --help", "channel create --kind mail -h --to", "channel create -h"]
+)
+def test_who_has_typed_half_a_command_is_shown_its_help(words, tmp_path):
+    done = longshore(tmp_path / "state", *words.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: longshore channel create --kind")

@@ -90,7 +90,7 @@ def test_a_vault_that_locks_is_made_checked_and_brought_back(run, locked, where,
     assert (refused.returncode, "keeps no versions, so nothing in it can be locked" in refused.stderr) == (1, True)
     for words, sentence in (
         ((str(tmp_path / "here"), "--lock", "3"), "can't be locked"),
-        ((locked, *given[:-1], "0"), "greater than or equal to 1"),
+        ((locked, *given[:-1], "0"), "lock: it has to be 1 at least"),
     ):
         done = run("vault", "create", "v", *words)
         assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr

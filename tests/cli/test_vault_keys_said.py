@@ -42,7 +42,7 @@ def test_a_pass_phrase_is_changed_and_a_recovery_key_kept_in_a_file_of_ones_own(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert opens(tmp_path, file.read_text().strip())
     again = does("vault", "key", "add", "offsite", "more", "--recovery-file", str(file), fails=True)
-    assert "can't be made" in again.stderr
+    assert "is there already" in again.stderr
     taken = does("vault", "key", "add", "offsite", "2027", "--recovery-file", str(tmp_path / "other"), fails=True)
     assert ("already" in taken.stderr, (tmp_path / "other").exists()) == (True, False)
     firsts = [

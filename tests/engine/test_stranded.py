@@ -6,6 +6,7 @@ from longshore.engine import stranded
 from longshore.engine.stranded import StrandedNotifier, crew_of
 from longshore.service.migrations_shown import shown
 from longshore.store import Leases, StateDirectory, Store, WorkerRecord
+from queued import queue_migration
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def north(store):
     """A migration whose source asks for a label."""
     source = store.providers.add("vc", "vsphere", {"labels": ["north"]}, {}).id
     target = store.providers.add("cloud", "openstack", {}, {}).id
-    return store.migrations.add(
-        machine_name="web", machine_ref="vm-1", source_id=source, target_id=target, request={}
+    return queue_migration(
+        store.migrations, machine_name="web", machine_ref="vm-1", source_id=source, target_id=target, request={}
     ).id
 
 
@@ -67,8 +68,8 @@ def test_one_worker_says_it_once_among_the_events_when_it_lasts(store, north, mo
 def test_who_is_alone_takes_what_asks_for_labels(tmp_path):
     alone = Store(StateDirectory(tmp_path / "state"))
     source = alone.providers.add("vc", "vsphere", {"labels": ["north"]}, {}).id
-    id_ = alone.migrations.add(
-        machine_name="web", machine_ref="vm-1", source_id=source, target_id=source, request={}
+    id_ = queue_migration(
+        alone.migrations, machine_name="web", machine_ref="vm-1", source_id=source, target_id=source, request={}
     ).id
     assert told(alone, id_) is None
     alone.close()

@@ -19,6 +19,7 @@ from longshore.model.limit import LimitOf, LimitPlace
 from longshore.model.status import Status
 from longshore.store import EVERY_PROJECT, Leases, NewMigration, Scope, StateDirectory, Store, changes
 from longshore.store.tables import utc_now
+from queued import queue_migration
 
 NEVER = 3600.0  # seconds: what is taken before was heard
 
@@ -46,8 +47,13 @@ class Office:
     def ask(self, cloud=None, **request):
         cloud = cloud or self.cloud()
         machine = str(uuid.uuid4())
-        return self.project().migrations.add(
-            machine_name=machine, machine_ref=machine, source_id=cloud, target_id=cloud, request=request
+        return queue_migration(
+            self.project().migrations,
+            machine_name=machine,
+            machine_ref=machine,
+            source_id=cloud,
+            target_id=cloud,
+            request=request,
         )
 
     def waiting(self, due=timedelta(hours=1)):

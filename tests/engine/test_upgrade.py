@@ -12,6 +12,7 @@ from longshore.engine.version import FLOW_VERSION
 from longshore.store import StateDirectory, Store, WorkerRecord
 from longshore.store.tables import JobRow, utc_now
 from longshore.store.workers import Leases
+from queued import queue_migration
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +32,8 @@ def job(store, name, type_, **values):
     for kind in {"vsphere", "openstack"} - names:
         store.providers.add(kind, kind, {}, {})
     ids = {record.name: record.id for record in store.providers.all()}
-    made = store.migrations.add(
+    made = queue_migration(
+        store.migrations,
         machine_name=name,
         machine_ref=name,
         source_id=ids["vsphere"],

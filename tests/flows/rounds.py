@@ -54,12 +54,13 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas import former_addresses, looking
 from longshore.flows.undo import undo
 from longshore.flows.workflows import KINDS
-from longshore.guests import ConversionReport, OperatingSystem
+from longshore.guests.report import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent, align, merge, split
 from longshore.model.status import Status
 from longshore.model.verify import Verify
 from longshore.store import Store
 from longshore.store.database import Database
+from queued import queue_migration
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
 WAYS = ({}, {"type": "warm", "cutover": AT_ONCE}, {"landing": "as-is"}, {"type": "warm", "cutover": AT_ONCE})
@@ -178,8 +179,13 @@ class Round:
         source = self.store.providers.add(f"source-{self.seed}", "vsphere", settings, {"password": "x"})
         target = self.store.providers.add(f"target-{self.seed}", "openstack", settings, {"password": "x"})
         request = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "shutdown_timeout": 5.0, **self.request}
-        self.id = self.store.migrations.add(
-            machine_name="web", machine_ref="vm-1", source_id=source.id, target_id=target.id, request=request
+        self.id = queue_migration(
+            self.store.migrations,
+            machine_name="web",
+            machine_ref="vm-1",
+            source_id=source.id,
+            target_id=target.id,
+            request=request,
         ).id
         began = time.monotonic()
         lives = 0

@@ -10,6 +10,7 @@ from longshore.flows.moves.late_conversion import request_after
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import StateDirectory, Store
+from queued import queue_migration
 
 
 class Run:
@@ -24,7 +25,8 @@ class Run:
         own, secrets = vcenter or (own, {"password": "x"})
         source = self.store.providers.add("small-source", kind, own, secrets)
         target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
-        self.id = self.store.migrations.add(
+        self.id = queue_migration(
+            self.store.migrations,
             machine_name=machine[0],
             machine_ref=machine[1],
             source_id=source.id,
@@ -89,14 +91,15 @@ class Run:
         """Begin the same once more: from here on the run is that one."""
         was = self.record
         same = ("machine_name", "machine_ref", "source_id", "target_id", "request")
-        self.id = self.store.migrations.add(**{name: getattr(was, name) for name in same}).id
+        self.id = queue_migration(self.store.migrations, **{name: getattr(was, name) for name in same}).id
 
     def convert_later(self, **beside):
         """Begin the later conversion: from here on the run is that one."""
         earlier = self.record
         if earlier.request.get("of"):  # one that came to nothing
             earlier = self.store.migrations.get(earlier.request["of"])
-        self.id = self.store.migrations.add(
+        self.id = queue_migration(
+            self.store.migrations,
             machine_name=earlier.machine_name,
             machine_ref=earlier.machine_ref,
             source_id=earlier.source_id,

@@ -36,7 +36,6 @@ from longshore.errors import (
     QuotaExceeded,
     Unreachable,
 )
-from longshore.guests.addressing.request import as_plain
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
@@ -211,6 +210,11 @@ class World:
         """Unregister the machine and register it again, as somebody may."""
         with self.change() as state:
             state["ref"] = "vm-77"
+
+    def set_up_anew(self):
+        """Have the machine's reference be that of another one, as where a vCenter is set up anew."""
+        with self.change() as state:
+            state["instance"] = "50230000-0000-0000-0000-00000000000f"
 
     def hand(self, do, text=b""):
         """Act as an operator: the machine is powered on, and its guest writes, or it is powered off."""
@@ -438,7 +442,8 @@ class SmallSource(Struck):
             for disk in like.disks:
                 (self._world.root / f"source-{disk.key}").write_bytes(bytes(disk.size))
             state["machines"] = state.get("machines", 1) + 1
-            state.update(ref=f"vm-{state['machines']}", made=owner.tag)
+            instance = f"50230000-0000-0000-0000-{state['machines']:012}"  # as vCenter gives each one another
+            state.update(ref=f"vm-{state['machines']}", made=owner.tag, instance=instance)
             return state["ref"]
 
     def find_machine(self, name, owner):
@@ -460,13 +465,15 @@ class SmallSource(Struck):
         if wanted.has_name("web"):
             yield self.machine("vm-1")
 
-    def registered_as(self, instance_uuid):
-        return self._world.read().get("ref", "vm-1") if instance_uuid == INSTANCE else None
+    def registered_as(self, known):
+        state = self._world.read()
+        return state.get("ref", "vm-1") if known.instance_uuid == state.get("instance", INSTANCE) else None
 
     def machine(self, name_or_ref):
         state = self._require(name_or_ref)
         disks = tuple(
-            Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
+            Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds")
+            for n, (key, size) in enumerate({**self._world.grown(), **SIZES}.items())  # with those that were added
         )
         floating = {one["fixed"]: one["address"] for one in state.get("floating", {}).values()}
         nic = Nic(
@@ -479,19 +486,21 @@ class SmallSource(Struck):
             floating_addresses=floating,
         )
         told = self._world.root / "user-data"
+        unreadable = (self._world.root / "unreadable").exists()
         return Machine(
             state.get("ref", "vm-1"),
             "web",
             PowerState(state["power"]),
             1,
             256,
-            disks,
+            () if unreadable else disks,
             (nic,),
+            unreadable=unreadable,
             change_tracking=state["tracking"],
             guest_id=state.get("guest_id", ""),
             guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
-            instance_uuid=INSTANCE if (self._world.root / "tells-instance").exists() else "",
+            instance_uuid=state.get("instance", INSTANCE) if (self._world.root / "tells-instance").exists() else "",
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},
             platform=Platform("vsphere"),
@@ -596,7 +605,7 @@ class SmallSource(Struck):
         if LOOSE in made["ids"]:
             return Snapshot(made["ref"], ref, name, (SnapshotDisk(LOOSE, LOOSE, LOOSE_SIZE, None),))
         sizes = {**SIZES, **self._world.grown()}
-        disks = tuple(SnapshotDisk(k, k, s, made["ids"][k]) for k, s in sizes.items())
+        disks = tuple(SnapshotDisk(k, k, s, made["ids"].get(k)) for k, s in sizes.items())
         return Snapshot(made["ref"], ref, name, disks, is_base=self._keeps_bases)
 
     def _snapshot_of_volume(self, ref, owner):
@@ -1177,7 +1186,7 @@ async def small_convert(
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 
-    from longshore.guests import ConversionReport, OperatingSystem
+    from longshore.guests.report import ConversionReport, OperatingSystem
 
     world = World(os.environ["SMALL_WORLD"])
     world.strike("convert", "before")
@@ -1202,7 +1211,7 @@ async def small_convert(
 def note_new_addresses(world, *, new_addresses, keep_former, addresses_only=False):
     """Note what a guest is given, where something is."""
     if new_addresses:
-        told = {"new": as_plain(new_addresses), "keep": keep_former, "only": addresses_only}
+        told = {"new": asdict(new_addresses), "keep": keep_former, "only": addresses_only}
         (world.root / "new-addresses").write_text(json.dumps(told))
 
 

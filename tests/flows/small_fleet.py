@@ -132,6 +132,9 @@ class FleetSource:
     def make_ready(self, _owner, _ref):
         pass
 
+    def check_new_machine(self, _like):
+        """There is room for it."""
+
     def open_disk(self, snapshot, disk_key):
         return SmallSource(self._fleet.of(snapshot.machine_ref)).open_disk(snapshot, disk_key)
 
@@ -139,7 +142,12 @@ class FleetSource:
         return SmallSource(self._fleet.of(snapshot.machine_ref)).changed(snapshot, disk_key, since)
 
     def __getattr__(self, call):
-        return lambda ref, *rest, **more: getattr(SmallSource(self._fleet.of(ref)), call)(ref, *rest, **more)
+        """Some calls name their machine by its reference, others by all that is known of it."""
+
+        def asked(about, *rest, **more):
+            return getattr(SmallSource(self._fleet.of(getattr(about, "ref", about))), call)(about, *rest, **more)
+
+        return asked
 
 
 class FleetTarget:

@@ -9,8 +9,8 @@ import pytest
 from small_clouds import MIB
 from sqlalchemy import update
 
-from longshore.errors import QuotaExceeded
-from longshore.flows.backups import by_policy
+from longshore.errors import Conflict, QuotaExceeded
+from longshore.flows.backups import by_policy, looking_up
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
@@ -23,7 +23,7 @@ from longshore.store.jobs import NEVER
 from longshore.store.tables import MigrationRow, utc_now
 from longshore.vault.holds import hold_point, release_point
 from longshore.vault.locks import histories
-from longshore.vault.points import point_names
+from longshore.vault.points import discard_point, point_names, read_point, write_point
 from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 
@@ -147,6 +147,29 @@ def test_a_vault_that_locks_is_pruned_each_day_so_that_its_lock_stands(backed_up
     assert {point.name for point in backup.points} == {one.point for one in made}
 
 
+def test_the_lock_of_a_vault_that_somebody_has_closed_stands_though_its_policy_is_paused(backed_up, s3):
+    day = 86400
+    backup = backed_up("a phrase", s3, lock=3 * day)
+    policy = Policy(backup)
+    policy.run_at_once()
+    policy.store.backup_policies.change(policy.id, paused=True)
+    store = backup.vault.store
+    for name in list(store.names("keys")):
+        store.delete(name)
+    for _ in range(4):
+        s3.days_pass(backup.url, day)
+        prunes_were_yesterday(backup)
+        policy.store.jobs.hasten(policy.id)
+        backup.engine()
+    assert prunes(backup)[-1].status is Status.FAILED, "it says that the vault can't be opened"
+    ends = [
+        store.versions.locked_until(name, history.first.id)
+        for name, history in histories(backup.vault).items()
+        if is_needed(name)
+    ]
+    assert min(ends) > store.now() + 3 * day
+
+
 def test_what_deleted_points_have_left_goes_by_itself(backed_up):
     """Once a day, in two prunes as always; and while nothing is left, none is begun."""
     backup = backed_up()
@@ -240,7 +263,7 @@ def test_one_whose_quota_is_used_up_once_it_is_queued_is_refused_unless_others_o
     assert not context.parks_for(QuotaExceeded("full"))
     run = policy.now.run
     both = (*run.backups, replace(run.backups[0], id=at_work.id, stand=Stand.UNDER_WAY))
-    backup.store.backup_policies.keep(policy.id, run=replace(run, backups=both))
+    backup.store.backup_policies.keep(policy.id, replace(run, backups=both))
     assert context.parks_for(QuotaExceeded("full")), "its snapshots may go"
 
 
@@ -251,6 +274,37 @@ def test_machines_are_found_by_a_filter_at_each_run(backed_up):
     policy.store.backup_policies.change(policy.id, wanted={"name": "db-*"})
     assert policy.run_at_once() == ()
     assert "fits" in policy.now.run.error
+
+
+def test_a_machine_is_followed_to_its_new_reference_and_no_other_that_has_its_old_one_is_backed_up(backed_up):
+    backup = backed_up()
+    (backup.world.root / "tells-instance").touch()
+    policy = Policy(backup, machines=("vm-1",))
+    first = policy.run_at_once()[0]
+    backup.world.register_anew()
+    (second,) = policy.run_at_once()
+    assert (second.stand, second.machine_ref) == (Stand.DONE, "vm-77"), second.error
+    assert second.point.split("/")[0] == first.point.split("/")[0], "the same machine's"
+    assert "vm-1 is web (vm-77) now. It was web (vm-1)." in policy.told
+    with backup.world.change() as state:
+        state.update(ref="vm-1", instance="50230000-0000-0000-0000-00000000000f")  # a vCenter that is set up anew
+    for _ in range(2):  # what is known outlives a run in which it isn't found
+        (third,) = policy.run_at_once()
+        assert third.stand is Stand.FAILED
+        assert "web is gone: vm-1 is the reference of another machine now, web" in third.error
+
+
+def test_a_name_that_has_become_unclear_fails_for_its_machine_alone(backed_up, monkeypatch):
+    def look_up(source, word):
+        if word == "twin":
+            raise Conflict("2 machines are called twin.")
+        return source.machine(word)
+
+    monkeypatch.setattr(looking_up, "look_up", look_up)
+    policy = Policy(backed_up(), machines=("twin", "web"))
+    twin, web = policy.run_at_once()
+    assert (twin.stand, web.stand) == (Stand.FAILED, Stand.DONE)
+    assert twin.error == "2 machines are called twin."
 
 
 def test_a_missed_run_is_made_up_for_once_and_a_paused_policy_rests(backed_up):
@@ -286,6 +340,19 @@ def test_a_verification_by_the_clock_says_what_it_found_and_damaged_points_push_
     assert "can't be restored whole" in found.error
     assert utc_now() < policy.now.verify_due_at <= utc_now() + timedelta(days=7)
     assert "none is usable" in policy.reasons[good.point][0]
+
+
+def test_a_point_by_a_later_release_is_judged_as_the_others_are(backed_up):
+    """Which says of it what this one doesn't know."""
+    backup = backed_up()
+    policy = Policy(backup, keep="last 2")
+    first = policy.run_at_once()[0].point
+    point = read_point(backup.vault, first)
+    discard_point(backup.vault, first)
+    write_point(backup.vault, replace(point, content={**point.content, "consistency": "mirrored", "machine": {}}))
+    policy.run_at_once()
+    (third,) = policy.run_at_once()
+    assert (third.error, third.deleted) == (None, (first,))
 
 
 def test_whoever_restores_a_point_keeps_it(backed_up):

@@ -94,6 +94,20 @@ def test_the_snapshot_that_tells_what_changes_is_kept_until_the_next_backup(back
     assert [backup.held(point) == backup.at(n) for n, point in enumerate(backup.points, 1)] == [True, True]
 
 
+def test_a_machine_that_was_registered_anew_from_a_copy_of_its_files_is_read_whole(backed_up):
+    """Its change ids are those of the states that were copied: they mean others than the ones that the vault knows."""
+    backup = backed_up()
+    (backup.world.root / "tells-instance").touch()
+    backup.back_up()
+    backup.world.hide("2000", MIB, b"as it was on the copy")
+    backup.world.register_anew()
+    backup.begin(backup.source, "vm-77", backup.place, type="backup")
+    assert backup.record.status is Status.DONE, backup.record.error
+    first, second = backup.points
+    assert second.name.split("/")[0] == first.name.split("/")[0]
+    assert backup.held(second)["2000"][MIB:].startswith(b"as it was on the copy")
+
+
 def test_a_point_is_restored_as_a_new_machine(backed_up):
     """With its source gone, from an encrypted vault; as a machine of that source would land."""
     backup = backed_up(PHRASE)

@@ -15,6 +15,8 @@ from longshore.engine.outages import Outages
 from longshore.errors import Cancelled, Conflict, Unreachable
 from longshore.flows.backups import backing_up, retention
 from longshore.flows.backups.by_policy import ByPolicy
+from longshore.flows.backups.pruning_by_policy import prune_if_due
+from longshore.flows.backups.second_copies import follow_copy
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import LastRun, MachineBackup, Stand
@@ -127,7 +129,7 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     monkeypatch.setattr(SmallSource, "room", lambda _self: room)
     policy = Policy(backup, machines=tuple(names))
     chosen = tuple(MachineBackup(name, name, str(uuid.uuid4())) for name in names)
-    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), chosen), NEVER, 0)
+    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), chosen), due_at=NEVER)
     look = ByPolicy(MoveContext(policy.store, policy.id, clouds=Clouds(policy.store)))
     queue = look._add
     monkeypatch.setattr(look, "_add", lambda new: (queue(new), backup.kill()))
@@ -138,9 +140,7 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED]
     assert "has room for 2 volume snapshot(s)" in policy.last[2].error
     assert policy.store.migrations.several([policy.last[2].id]) == []
-    policy.store.backup_policies.keep(
-        policy.id, run=LastRun(datetime.now(UTC), chosen)
-    )  # it was killed before it kept this
+    policy.store.backup_policies.keep(policy.id, LastRun(datetime.now(UTC), chosen))  # killed before it kept this
 
     def away(_self):
         raise Unreachable("The source doesn't answer.")
@@ -148,6 +148,24 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     monkeypatch.setattr(SmallSource, "room", away)
     look._queue()
     assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED], "they are queued"
+
+
+def test_a_run_killed_while_it_queues_goes_on_though_a_volume_has_a_machine_by_now(backed_up, monkeypatch):
+    backup = backed_up()
+    room = SourceRoom(QuotaRoom(None, None, None, None, None, 9, None), reads_volumes=False)
+    monkeypatch.setattr(SmallSource, "room", lambda _self: room)
+    policy = Policy(backup, machines=("volume:archive", "web"))
+    chosen = MachineBackup("archive", "volume:archive", str(uuid.uuid4())), MachineBackup("web", "vm-1", "b")
+    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), chosen), due_at=NEVER)
+    look = ByPolicy(MoveContext(policy.store, policy.id, clouds=Clouds(policy.store)))
+    queue = look._add
+    monkeypatch.setattr(look, "_add", lambda new: (queue(new), backup.kill()))
+    with pytest.raises(Killed):
+        look._queue()
+    monkeypatch.setattr(look, "_add", queue)
+    (backup.world.root / "attached").touch()
+    look._queue()
+    assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY]
 
 
 def look_through_outages(policy):
@@ -160,7 +178,7 @@ def look_through_outages(policy):
 def test_a_policy_that_is_deleted_while_its_source_is_away_queues_nothing_more(backed_up, monkeypatch):
     policy = Policy(backed_up(), machines=("volume:archive", "web"))
     backups = MachineBackup("archive", "volume:archive", str(uuid.uuid4())), MachineBackup("web", "vm-1", "b")
-    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), backups), NEVER, 0)
+    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), backups), due_at=NEVER)
 
     def away(_self, _name):
         policy.store.backup_policies.remove(policy.id)
@@ -173,21 +191,22 @@ def test_a_policy_that_is_deleted_while_its_source_is_away_queues_nothing_more(b
     assert not [text for text in policy.told if "failed" in text]
 
 
-@pytest.mark.parametrize("step", ["_note", "_follow_copy", "_prune"])
-def test_a_policy_that_is_deleted_while_a_vault_is_away_ends_its_look(backed_up, tmp_path, monkeypatch, step):
+@pytest.mark.parametrize("part", [None, follow_copy, prune_if_due])
+def test_a_policy_that_is_deleted_while_a_vault_is_away_ends_its_look(backed_up, tmp_path, monkeypatch, part):
     policy = Twofold(backed_up(), tmp_path, keep="last 1")
     copy, run, store = policy.run_and_copy(), policy.now.run, policy.store.backup_policies
-    if step == "_note":
+    if part is None:
         under_way = tuple(replace(one, stand=Stand.UNDER_WAY) for one in run.backups)
-        store.keep(policy.id, run=replace(run, ended_at=None, backups=under_way))
-    elif step == "_follow_copy":
-        store.keep(policy.id, copy=replace(copy, stand=Stand.UNDER_WAY))
+        store.keep(policy.id, replace(run, ended_at=None, backups=under_way))
+    elif part is follow_copy:
+        store.keep(policy.id, replace(copy, stand=Stand.UNDER_WAY))
 
     def away(_self, _use):
         store.remove(policy.id)
         raise Unreachable("The vault doesn't answer.")
 
     monkeypatch.setattr(VaultSource, "open_vault", away)
+    look = look_through_outages(policy)
     with pytest.raises(Cancelled):
-        getattr(look_through_outages(policy), step)()
+        look._note() if part is None else look._see_to(part)
     assert not [text for text in policy.told if "stay for now" in text]

@@ -224,6 +224,21 @@ def test_a_copy_that_nobody_asks_for_goes_when_its_time_is_over(begin):
     run.assert_as_before()
 
 
+def test_a_copy_stays_beyond_its_time_if_nothing_else_is_left_of_the_machine(begin):
+    run = begin(boot_mark="never shown", boot_timeout=1.0, keep_copy=8.0)
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    run.world.lose_machine()
+    wait_for(lambda: "Nobody has asked for another try" in (run.record.error or ""), engine)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    assert sum("Nobody has asked for another try" in text for text in run.told) == 1
+    assert len(run.world.read()["volumes"]) == len(SIZES)
+    run.store.migrations.request_cancel(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.CANCELLED
+    assert not run.world.read()["volumes"]
+
+
 def test_another_try_with_what_the_target_hasnt_costs_neither_the_copy_nor_a_stop(begin):
     run = begin(boot_mark="never shown", boot_timeout=1.0)
     engine = run.start_engine()

@@ -1,9 +1,11 @@
 """A vault's points in another vault, too: equal, whatever keys each has, whole or not there, and only what is new."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_clouds import MIB
+from test_damaged_bases import damage_what_does_not_change
 
 from longshore.flows.backups import copying
 from longshore.model.status import Status
@@ -12,11 +14,12 @@ from longshore.vault.directory import Directory
 from longshore.vault.disks import PointDisk
 from longshore.vault.holds import delete_point
 from longshore.vault.kept_plans import KeptPlan, keep_plan, kept_plans
-from longshore.vault.points import point_names, points, read_point
+from longshore.vault.points import object_of, point_names, points, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.writers import register
+from s3_server import SECRET
 
 pytestmark = pytest.mark.long
 
@@ -86,6 +89,46 @@ def test_points_are_equal_in_both_and_only_what_is_new_is_copied(copied, phrase,
     assert 0 < shop.packs() - size < MIB
     shop.assert_equal()
     assert (shop.copy()["points"], shop.copy()["bytes_read"]) == (0, 0)
+
+
+def test_a_point_that_cant_be_read_in_the_other_vault_is_told_and_copied_again_once_it_is_deleted(copied):
+    shop = copied()
+    shop.copy()
+    name = point_names(shop.vault)[0]
+    (shop.vault.store.root / object_of(name)).write_bytes(b"")  # as after a crash of the file server
+    shop.begin()
+    shop.backup.engine()
+    assert shop.backup.record.error_code == "vault-damaged"
+    assert f"In the other vault: points/{name}.point" in shop.backup.record.error
+    assert (shop.backup.record.result["points"], len(shop.backup.record.result["damaged"])) == (0, 1)
+    delete_point(shop.vault, name)
+    assert shop.copy()["points"] == 1
+    shop.assert_equal()
+
+
+def test_a_point_that_was_deleted_in_a_vault_that_locks_keeps_no_other_from_being_copied(backed_up, s3):
+    backup, bucket = backed_up(), secrets.token_hex(4)
+    s3.make_bucket(bucket, locks=True)
+    vault = Vault.create(s3.store(f"s3://{bucket}/v"), lock=86400.0)
+    where = {name: told for name, told in vault.store.told().items() if name != "secret_key"}
+    place = backup.store.providers.add("locked", "vault", where, {"secret_key": SECRET})
+
+    def copy():
+        backup.begin(backup.place, place.id, place, type="vault-copy")
+        return backup.record
+
+    backup.back_up()
+    assert copy().result["points"] == 1
+    delete_point(vault, point_names(vault)[0])
+    second = backup.back_up()["point"].split("/")[1]
+    assert (copy().status, backup.record.error) == (Status.DONE, None)
+    assert [name.split("/")[1] for name in point_names(vault)] == [second]
+    assert any("1 point(s) were deleted in the other vault" in text for text in backup.told)
+    vault.store.delete(object_of(point_names(vault)[0]))  # by a stranger, who doesn't say so before
+    backup.back_up()
+    assert copy().error_code == "vault-damaged"
+    assert "whose lock keeps it" in backup.record.error
+    assert (backup.record.result["points"], len(point_names(vault))) == (1, 1)
 
 
 def test_plans_that_are_kept_there_are_copied_too_as_they_were_kept_last(copied):
@@ -218,3 +261,19 @@ def test_one_damaged_point_keeps_no_other_from_being_copied(copied):
     assert shop.held(copy) == shop.backup.held(second)
     delete_point(shop.backup.vault, first.name)
     assert shop.copy()["points"] == 0
+
+
+def test_what_a_verification_finds_damaged_in_the_copy_is_in_no_later_one(copied):
+    shop = copied()
+    shop.copy()
+    damage_what_does_not_change(shop.vault, max(points(shop.vault), key=lambda one: one.moment))
+    here, shop.backup.place = shop.backup.place, shop.place
+    assert shop.backup.keep("verification").status is Status.FAILED
+    shop.backup.place = here
+    shop.backup.world.guest_writes("2000", 2 * MIB + 5, b"another word")
+    shop.backup.back_up()
+    shop.copy()
+    assert any("without the point before" in said for said in shop.backup.told), shop.backup.told
+    newest = max(points(shop.vault), key=lambda one: one.moment)
+    assert newest.name not in {fault.point for fault in verify(shop.vault).faults}
+    assert shop.held(newest) == shop.backup.held(max(shop.backup.points, key=lambda one: one.moment))

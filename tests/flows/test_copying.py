@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from longshore.blocks.checkpoint import Checkpoint, Identity, is_locked
 from longshore.blocks.dirty import Dirty
+from longshore.engine.job_context import JobContext
 from longshore.errors import Cancelled, CheckpointLocked, NotFound
 from longshore.flows.moves import copying
 from longshore.flows.moves.copying import Copied, DiskBase, DiskCopy
@@ -26,7 +28,7 @@ BASE = DiskBase("52 1f/7", "copy-2000.manifest", "ab" * 32)
 def job(tmp_path):
     state = SimpleNamespace(migration=lambda _: tmp_path)
     said = []
-    return SimpleNamespace(
+    job = SimpleNamespace(
         id="m-1",
         store=SimpleNamespace(state=state),
         raise_if_cancelled=lambda: None,
@@ -34,7 +36,10 @@ def job(tmp_path):
         parks_for=lambda _error: False,
         said=said,
         say=lambda text, level="information": said.append(text),
+        directory=lambda: tmp_path,
     )
+    job.retry = partial(JobContext.retry, job)
+    return job
 
 
 def copied(**figures):

@@ -68,6 +68,24 @@ def test_all_of_the_server_comes_home(replica):
     assert (state["ref"], state["tracking"], state["volumes"]) == (replica.record.machine_ref, False, {})
 
 
+def test_a_new_machine_with_uuids_of_its_own_is_protected_and_gone_home_to_again(protect):
+    replica = protect(landing="as-is", boot_timeout=0.5)
+    (replica.world.root / "tells-instance").touch()
+    fail_over(replica)
+    replica.world.lose_machine()
+    fail_back(replica)
+    replica.ask(Wish.COMMIT)
+    as_committed(replica)
+    asked = {**replica.record.request, "type": "failover", "of": replica.id, "point": replica.points[0].number}
+    replica.ask(Wish.FAILOVER, asked)  # to a point of the machine before
+    assert replica.replica.stage is Stage.FAILED_OVER, replica.told
+    replica.world.hand("off")
+    fail_back(replica)
+    assert replica.failback.error_code == "machine-there"
+    replica.fail_back()
+    assert replica.failback.status is Status.DONE, replica.failback.error
+
+
 def test_until_it_is_committed_it_can_be_undone(replica):
     fail_back(replica)
     replica.ask(Wish.UNDO)
@@ -158,3 +176,14 @@ def test_its_end_may_be_broken_off_anywhere(replica, wish, call, when):
         as_failed_over(replica)
     else:
         as_committed(replica)
+
+
+def test_another_machine_that_has_its_reference_now_is_not_written_to(protect):
+    replica = protect(landing="as-is", boot_timeout=0.5)
+    (replica.world.root / "tells-instance").touch()
+    fail_over(replica)
+    replica.world.set_up_anew()
+    before = home(replica)
+    replica.fail_back()
+    assert "web is gone: vm-1 is the reference of another machine now" in replica.failback.error
+    assert home(replica) == before

@@ -29,6 +29,7 @@ from longshore.flows.undo import undo
 from longshore.model.target import Owner
 from longshore.providers.vsphere import proxy_machine, proxy_pool
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
+from queued import queue_migration
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, MIB, PROXY, ROOT, SIZE, vcenter_at
@@ -56,7 +57,7 @@ class Jobs:
         self.provider = store.providers.add("vc", "vsphere", *place.provider(*PROXIES)).id
         ids = {"source_id": self.provider, "target_id": self.provider}
         self.refs = {
-            store.migrations.add(machine_name=name, machine_ref=ref, request={}, **ids).id: ref
+            queue_migration(store.migrations, machine_name=name, machine_ref=ref, request={}, **ids).id: ref
             for name, ref in refs.items()
         }
         store.close()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from rounds import Round, in_this_process
-from small_clouds import World
+from small_clouds import SmallSource, World
 
 from longshore.errors import DISK_HELD, Conflict, ConversionError
 from longshore.flows.moves import look
+from longshore.model.machine import Doubt, FileDoubt
 from longshore.model.status import Status
 from longshore.store import EntryState, StateDirectory, Store
 
@@ -183,9 +184,22 @@ def test_a_machine_is_looked_into_where_it_is(move, power):
     assert one.record.result["guest"]["systems"][0]["root"] == "/dev/sda1"
     assert one.record.result["concerns"]["convert"] == []
     assert {c["code"] for c in one.record.result["concerns"]["as-is"]} >= {"as-is-hardware"}
-    assert set(one.world.calls()) == {"machine", "make_ready", "snapshot", "open_disk", "look", "remove_snapshot"}
+    assert set(one.world.calls()) == {
+        *("machine", "check_machine", "make_ready", "snapshot", "open_disk", "look", "remove_snapshot")
+    }
     state = one.world.read()
     assert (state["power"], state["snapshots"]) == (power, {})
+
+
+def test_what_is_wrong_with_a_machines_files_is_told_by_a_look(move, monkeypatch):
+    doubt = FileDoubt(Doubt.MISSING, "a.vmdk", "a.vmdk is cut off.")
+    monkeypatch.setattr(
+        SmallSource, "check_machine", lambda *said: (doubt,) if said[-1] and doubt.kind in said[-1] else ()
+    )
+    one = move(type="inspection")
+    for landing in ("convert", "as-is"):
+        (concern,) = (c for c in one.record.result["concerns"][landing] if c["code"] == "file-bytes-missing")
+        assert (concern["severity"], concern["text"]) == ("blocker", "a.vmdk is cut off.")
 
 
 def test_what_stands_against_a_landing_is_told_not_refused(move):

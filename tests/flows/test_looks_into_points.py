@@ -10,7 +10,8 @@ from small_clouds import SIZES
 
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
-from longshore.service.replicas_shown import provider_names, replica_shown
+from longshore.service.replicas_shown import replica_shown
+from longshore.service.shapes import provider_names
 from longshore.store.tables import utc_now
 
 pytestmark = pytest.mark.long

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from longshore.flows.moves.conversion import nic_names
-from longshore.guests import NicName
+from longshore.guests.report import NicName
 from longshore.model.machine import Nic
 from longshore.model.target import Port
 

@@ -1,7 +1,7 @@
 """What others do at the target is found out before it costs anything: deleted snapshots, addresses that are taken."""
 
 import pytest
-from small_clouds import MAC
+from small_clouds import MAC, SmallTarget
 
 from longshore.model.point import Hold
 from longshore.model.replica import PointState
@@ -31,6 +31,19 @@ def test_a_sync_finds_out_that_a_point_is_lost_and_no_machine_is_made_of_it(prot
     replica.sync()
     assert [point.number for point in replica.points] == [first.number, 3]
     assert any("Point 2" in said and "is lost" in said for said in replica.told)
+
+
+def test_a_list_that_lacks_what_was_just_made_costs_no_point(protect, monkeypatch):
+    """As from a cloud that is being upgraded, or whose lists come late."""
+    replica = protect()
+    replica.sync(2)
+    with monkeypatch.context() as now:
+        now.setattr(SmallTarget, "snapshots_of", lambda _target, _volumes: frozenset())
+        replica.sync()
+    replica.sync()
+    assert len(replica.points) == 4, replica.told
+    replica.assert_whole()
+    assert any("so it isn't believed" in text for text in replica.told)
 
 
 def test_a_held_point_that_is_lost_stays_in_the_list(protect):

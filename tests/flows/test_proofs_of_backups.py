@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from test_backup_policies import Policy
 
-from longshore.model.backup_policy import Stand
+from longshore.model.backup_policy import Proof, Stand
 from longshore.model.status import Status
 from longshore.service.migrations_shown import shown
 from longshore.store.jobs import NEVER
@@ -141,11 +141,16 @@ def test_a_proof_that_is_killed_goes_on_and_leaves_nothing(backup, call, number,
 
 def test_a_policy_killed_between_choosing_and_queuing_begins_one_trial(backup, monkeypatch):
     policy = proved_policy(backup)
-    real = policy.store.backup_policies.begin_proof
+    real = policy.store.backup_policies.begin
     with monkeypatch.context() as patched:
-        patched.setattr(
-            policy.store.backup_policies, "begin_proof", lambda *args: (real(*args), patched.undo(), backup.kill())
-        )
+
+        def begin_and_die(policy_id, part, **columns):
+            real(policy_id, part, **columns)
+            if isinstance(part, Proof):
+                patched.undo()
+                backup.kill()
+
+        patched.setattr(policy.store.backup_policies, "begin", begin_and_die)
         assert prove(policy) == -9
     assert backup.engine()[0] == 0
     assert [trial.stand for trial in policy.now.proof.trials] == [Stand.DONE]

@@ -9,6 +9,7 @@ from longshore.model.target import Owner
 from longshore.providers.openstack.relay import Relay
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.store import EntryState, StateDirectory, Store
+from queued import queue_migration
 
 BEFORE = {"transport": "relay", "region": "north"}
 AFTER = {"transport": "relay", "region": "south"}
@@ -58,7 +59,9 @@ def provider(store):
 @pytest.fixture
 def owner(store, provider):
     ids = {"source_id": provider.id, "target_id": provider.id}
-    return Owner(store.migrations.add(machine_name="web", machine_ref="vm-1", request={}, **ids).id, "open-v")
+    return Owner(
+        queue_migration(store.migrations, machine_name="web", machine_ref="vm-1", request={}, **ids).id, "open-v"
+    )
 
 
 def of_provider(store, provider):

@@ -330,6 +330,33 @@ def test_who_deletes_it_gets_rid_of_all_of_it(protect):
     replica.store.migrations.remove(replica.id)
 
 
+def test_a_machine_that_is_registered_anew_is_followed(protect):
+    replica = protect()
+    (replica.world.root / "tells-instance").touch()
+    replica.sync()
+    replica.world.register_anew()
+    replica.world.hide("2000", MIB, b"as on a copy of its files, of which the ids of changes mean nothing")
+    replica.sync()
+    assert len(replica.points) == 2, replica.replica.error
+    assert replica.record.machine_ref == "vm-77"
+    replica.assert_whole()
+    replica.sync()
+    _, all_of_it, last = (sync["bytes_read"] for sync in replica.record.syncs)
+    assert last < MIB < all_of_it, "only once"
+    replica.assert_whole()
+
+
+def test_no_point_is_made_of_another_machine_that_has_its_reference_now(protect):
+    replica = protect()
+    (replica.world.root / "tells-instance").touch()
+    replica.sync()
+    replica.world.set_up_anew()
+    replica.sync()
+    assert len(replica.points) == 1
+    assert replica.replica.error_code == "drifted"
+    assert "web is gone: vm-1 is the reference of another machine now" in replica.replica.error
+
+
 def test_a_disk_that_has_grown_is_said(protect):
     replica = protect()
     replica.sync()

@@ -1,12 +1,18 @@
 """A policy's second vault: what it has backed up is there, too, after each run, and goes by the same rules."""
 
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
 import pytest
 from test_backup_policies import Policy
 
-from longshore.model.backup_policy import Stand
+from longshore.flows.backups.second_copies import begin_copy_if_due
+from longshore.model.backup_policy import SecondCopy, Stand
 from longshore.model.point import Hold
 from longshore.model.status import Status
 from longshore.store import NewMigration
+from longshore.store.tables import utc_now, with_zone
 from longshore.vault.directory import Directory
 from longshore.vault.holds import hold_point, release_point
 from longshore.vault.points import point_names, points
@@ -118,6 +124,36 @@ def test_a_copy_that_fails_is_said_and_made_up_for_after_the_next_run(policy, tm
     one.assert_whole()
 
 
+def test_a_copy_by_a_clock_that_was_ahead_is_followed_by_others_and_prunes_go_on(policy):
+    one = policy(keep="last 1")
+    one.run_and_copy()
+    ahead = utc_now() + timedelta(days=365)
+    one.store.backup_policies.keep(one.id, replace(one.now.copy, begun_at=with_zone(ahead)))
+    first = one.backup.place.id
+    pruned = NewMigration("small-vault", first, first, first, {"type": "prune"})
+    (made,) = one.store.migrations.add_together([pruned])
+    one.backup.engine()
+    one.store.migrations.update(made.id, created_at=ahead)
+    assert (one.run_and_copy().points, one.copied) == (1, one.there)
+    one.settle()
+    prunes = [each for each in one.store.migrations.page(50) if each.request["type"] == "prune"]
+    assert {each.target_id for each in prunes if each.id != made.id} == {first, one.second.id}
+
+
+def test_one_copy_follows_a_run_that_a_wrong_clock_has_dated_into_the_future(policy):
+    one = policy(keep="last 5")
+    one.run_and_copy()
+    first, ahead = one.now.copy, with_zone(utc_now() + timedelta(days=365))
+    one.store.backup_policies.keep(one.id, replace(one.now.run, ended_at=ahead))
+    job = SimpleNamespace(store=one.store)
+    begin_copy_if_due(job, one.now)
+    second = one.now.copy
+    assert second.id != first.id
+    one.store.backup_policies.keep(one.id, replace(second, stand=Stand.DONE))
+    begin_copy_if_due(job, one.now)
+    assert one.now.copy.id == second.id, "it isn't copied for ever"
+
+
 def test_it_waits_for_a_copy_by_hand_between_the_same_vaults(policy):
     one = policy(keep="last 5")
     one.store.backup_policies.change(one.id, copy_to=None)
@@ -133,11 +169,16 @@ def test_it_waits_for_a_copy_by_hand_between_the_same_vaults(policy):
 
 def test_a_policy_killed_between_choosing_and_queuing_begins_one_copy(policy, monkeypatch):
     one = policy(keep="last 5")
-    real = one.store.backup_policies.begin_copy
+    real = one.store.backup_policies.begin
     with monkeypatch.context() as patched:
-        patched.setattr(
-            one.store.backup_policies, "begin_copy", lambda *args: (real(*args), patched.undo(), one.backup.kill())
-        )
+
+        def begin_and_die(policy_id, part, **columns):
+            real(policy_id, part, **columns)
+            if isinstance(part, SecondCopy):
+                patched.undo()
+                one.backup.kill()
+
+        patched.setattr(one.store.backup_policies, "begin", begin_and_die)
         assert one.run() == -9
     one.settle()
     copies = [record for record in one.store.migrations.page(50) if record.request["type"] == "vault-copy"]

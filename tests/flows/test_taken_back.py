@@ -258,14 +258,14 @@ def test_every_kind_of_job_opens_what_its_project_may_use_now(backed_up):
         with job.clouds.source(backup.source.id):
             pass
         take_back(store, "small-source", "small-target", "small-vault")
-        for opened in (
-            job.clouds.source(backup.source.id),
-            job.clouds.target(backup.target.id),
-            job.clouds.provider(backup.place.id),
-            job.clouds.vault(backup.place.id, "read"),
-            job.clouds.vault_store(backup.place.id),
+        for opened, *what in (
+            (job.clouds.source, backup.source.id),
+            (job.clouds.target, backup.target.id),
+            (job.clouds.provider, backup.place.id),
+            (job.clouds.vault, backup.place.id, "read"),
+            (job.clouds.vault_store, backup.place.id),
         ):
-            with pytest.raises(NotSharedAnyMore), opened:
+            with pytest.raises(NotSharedAnyMore), opened(*what):
                 pass
     assert set(workflows.KINDS) <= set(JobKind)
 

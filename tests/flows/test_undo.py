@@ -12,6 +12,7 @@ from longshore.flows.moves.dry_run import DryRun
 from longshore.model.machine import Snapshot
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
+from queued import queue_migration
 
 
 class Clouds:
@@ -57,8 +58,13 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def migration(store):
     cloud = store.providers.add("cloud", "vsphere", {}, {}).id
-    return store.migrations.add(
-        machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={"type": "dry-run"}
+    return queue_migration(
+        store.migrations,
+        machine_name="web",
+        machine_ref="vm-1",
+        source_id=cloud,
+        target_id=cloud,
+        request={"type": "dry-run"},
     )
 
 

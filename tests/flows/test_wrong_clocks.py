@@ -71,6 +71,19 @@ def test_a_policy_runs_by_its_schedule_whatever_a_clock_has_left(backed_up, shif
     assert policy.store.jobs.hasten_mistimed() == 0, "what a right clock has chosen is waited for"
 
 
+def test_a_run_by_a_clock_that_is_ahead_pushes_no_good_point_out(backed_up, shift):
+    policy = Policy(backed_up(), keep="within 30d")
+    first = policy.run_at_once()[0].point
+    shift(days=365)
+    (ahead,) = policy.run_at_once()
+    assert (ahead.deleted, first in policy.reasons) == ((), True)
+    assert "This machine's clock says" in ahead.error
+    shift()
+    (last,) = policy.run_at_once()
+    assert (last.error, last.deleted) == (None, ())
+    assert set(policy.reasons) == {first, ahead.point, last.point}
+
+
 @pytest.mark.parametrize("schedule", ["every 15m", "continuous", "daily 02:00 UTC"])
 def test_a_replica_is_synchronised_by_its_schedule_whatever_a_clock_has_left(protect, shift, schedule):
     replica = protect(schedule=schedule, rpo=3600)

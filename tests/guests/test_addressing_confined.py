@@ -8,7 +8,8 @@ import phony
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, finish_as_is, look_into, put_back
+from longshore.guests.process import finish_as_is, look_into, put_back
+from longshore.guests.report import NicName
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses
 
 # It needs no cloud, but starts six appliances, under emulation; the writers themselves are tested every day

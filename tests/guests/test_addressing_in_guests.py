@@ -1,11 +1,13 @@
 """Addresses written into files of a guest, what becomes of these files, and the way back."""
 
+from dataclasses import asdict
+
 import pytest
 from tree import guest_in
 
 from longshore.errors import ConversionError
-from longshore.guests.addressing.request import as_plain, from_plain
 from longshore.guests.addressing.writing import BEFORE, put_back, unwritable_in, write_addresses
+from longshore.guests.work import new_addresses
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, Route
 
 MAC = "fa:16:3e:00:00:01"
@@ -98,4 +100,4 @@ def test_a_request_comes_through_as_it_was():
         AdapterInGuest(MAC),
     )
     new = NewAddresses(adapters, Renumbering({"192.0.2.0/24": "198.51.100.0/24"}, {"198.51.100.0/24": "198.51.100.1"}))
-    assert from_plain(as_plain(new)) == new
+    assert new_addresses({"new_addresses": asdict(new)}) == new

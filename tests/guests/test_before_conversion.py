@@ -4,10 +4,11 @@ import pytest
 from tree import Tree, guest_in
 
 from longshore.guests.before_conversion import what_converting_meets
+from longshore.guests.efi import _BIOS_BOOT, _TYPE
 from longshore.guests.report import OperatingSystem
 from longshore.model.guest import GuestFindings
 
-KERNEL = {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.1/modules.dep": ""}
+KERNEL = {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.1/modules.dep": "", "/boot/grub/grub.cfg": ""}
 
 
 class Files(Tree):
@@ -93,3 +94,27 @@ def test_a_kernels_initramfs_can_be_made_anew(tmp_path, tools, without):
     kernel = {**KERNEL, "/boot/initrd.img-6.1": ""}
     assert meets(tmp_path, {**kernel, **tools}).without_initramfs_tool == without
     assert not meets(tmp_path / "no-initramfs", {**KERNEL, **tools}).without_initramfs_tool
+
+
+@pytest.mark.parametrize(
+    ("menu", "kinds", "without"),
+    [
+        ("/boot/extlinux/extlinux.conf", [], True),
+        ("/boot/grub/menu.lst", [], False),
+        ("/boot/efi/loader/entries/a.conf", [_TYPE], True),  # systemd-boot
+        ("/boot/grub/grub.cfg", [_TYPE], True),  # with UEFI it looks nowhere else than in the EFI partition
+        ("/boot/efi/EFI/debian/grub.cfg", [_TYPE], False),
+        ("/boot/grub/grub.cfg", [_BIOS_BOOT, _TYPE], False),  # cloud images boot by both; virt-v2v takes the BIOS then
+    ],
+)
+def test_a_boot_menu_has_to_be_where_virt_v2v_looks_for_it(tmp_path, menu, kinds, without):
+    tree = {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.1/modules.dep": "", menu: ""}
+    names = [f"/dev/sda{number}" for number in range(1, len(kinds) + 1)]
+    more = {
+        "list_partitions": lambda: names,
+        "list_devices": lambda: ["/dev/sda"],
+        "part_to_partnum": lambda device: int(device[-1]),
+        "part_get_parttype": lambda _disk: "gpt",
+        "part_get_gpt_type": lambda _disk, number: kinds[number - 1],
+    }
+    assert meets(tmp_path, tree, **more).without_boot_menu == without

@@ -98,6 +98,36 @@ def test_what_is_started(tmp_path, tree, kernel, sure):
     assert ("Which entry of its boot menu the guest starts isn't clear" in doubts) is not sure
 
 
+OWN = "if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n"
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        # As GRUB's shell takes them: in quotes, and on several lines
+        {
+            "grub.cfg": menu(
+                "0",
+                menuentry(OLD)
+                .replace(f"/vmlinuz-{OLD} ", f'"/vmlinuz-{OLD}" ')
+                .replace(f"/initramfs-{OLD}.img", f"'/initramfs-{OLD}.img'"),
+            )
+        },
+        {"grub.cfg": menu("0", menuentry(OLD).replace(" root=", " \\\n    root="))},
+        # What the administrator adds at the end counts
+        {"grub.cfg": menu("0", menuentry(NEW), menuentry(OLD)) + OWN, "custom.cfg": f'set default="id-{OLD}"\n'},
+        {"grub.cfg": menu(f"id-{OLD}", menuentry(NEW)) + OWN, "custom.cfg": menuentry(OLD)},
+    ],
+    ids=["quotes", "several lines", "default of one's own", "entry of one's own"],
+)
+def test_menus_by_hand_are_read(tmp_path, tree):
+    there = {f"/boot/grub/{name}": text.replace("UUID=1", "/dev/sda3") for name, text in tree.items()}
+    guest = guest_in(tmp_path, {**images(OLD, NEW), **there})
+    found = default_entry(guest)
+    assert (found.initramfs, found.sure) == (f"/boot/initramfs-{OLD}.img", True)
+    assert names_by_hardware(guest) == ("/dev/sda3",)
+
+
 def test_the_menu_in_the_efi_partition_tells_the_root(tmp_path):
     tree = {**images(OLD), "/boot/efi/EFI/centos/grub.cfg": menu("0", menuentry(OLD, "root=/dev/sda3 ro"))}
     assert names_by_hardware(guest_in(tmp_path, tree)) == ("/dev/sda3",)

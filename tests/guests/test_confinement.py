@@ -16,9 +16,9 @@ import pytest
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, NotConfined
-from longshore.guests import convert, process
-from longshore.guests.confined import ensure_confinement, run_confined
-from longshore.guests.limits import GuestLimits
+from longshore.guests import process
+from longshore.guests.confined import GuestLimits, ensure_confinement, run_confined
+from longshore.guests.process import convert
 from longshore.processes.launcher import Sandbox
 from running import command_lines
 
@@ -58,7 +58,7 @@ KEEPER = """
 import json, sys
 from pathlib import Path
 from longshore.guests.confined import run_confined
-from longshore.guests.limits import GuestLimits
+from longshore.guests.confined import GuestLimits
 from longshore.processes.launcher import Sandbox
 asked = json.loads(sys.stdin.read())
 sandbox = Sandbox(
@@ -153,11 +153,11 @@ def test_too_long_ends_in_a_sentence_and_leaves_nothing():
 def test_too_much_memory_ends_in_a_sentence():
     script = (
         "import sys, longshore.guests.work as work\n"
-        "work._inspect = lambda request: bytearray(4 << 30)\n"
+        "work._OPERATIONS['inspect'] = (lambda *_: bytearray(4 << 30), True)\n"
         "sys.exit(work.main())\n"
     )
     with pytest.raises(ConversionError, match="takes more memory than this may have") as caught:
-        confined(script, request={"operation": "inspect"}, memory=2 << 30)
+        confined(script, request={"operation": "inspect", "disks": []}, memory=2 << 30)
     assert caught.value.code == "conversion-limit"
 
 

@@ -12,7 +12,8 @@ import pytest
 from distributions import COMMANDS, GUESTS, UUID, build
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, convert, look_into, system_found
+from longshore.guests.process import convert, look_into, system_found
+from longshore.guests.report import NicName
 
 # Minutes each, under emulation. Every day a Debian is converted (tests/lab/test_cold_migration.py)
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(3600)]

@@ -14,10 +14,9 @@ import longshore
 from longshore.cli.app import main
 from longshore.errors import ConversionError, InvalidInput, LongshoreError
 from longshore.guests import machine_check, start
-from longshore.guests.confined import run_confined
+from longshore.guests.confined import GuestLimits, run_confined
 from longshore.guests.converter import build, updates
 from longshore.guests.converter.tree import Converter, current, in_use
-from longshore.guests.limits import GuestLimits
 from longshore.guests.start import Started, start_appliance
 from longshore.processes import debian
 from longshore.processes.launcher import Sandbox

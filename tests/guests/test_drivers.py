@@ -10,12 +10,12 @@ import guestfs
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, look_into
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import has_fallback_loader, put_fallback_loader
 from longshore.guests.linux_boot import linux_drivers
-from longshore.guests.report import OperatingSystem
+from longshore.guests.process import look_into
+from longshore.guests.report import NicName, OperatingSystem
 
 # It needs no cloud, but whatever the appliance does takes many seconds under emulation: so a part is tried every day
 pytestmark = pytest.mark.lab

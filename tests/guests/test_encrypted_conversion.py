@@ -7,8 +7,9 @@ import phony
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, convert, look_into
 from longshore.guests.findings import find
+from longshore.guests.process import convert, look_into
+from longshore.guests.report import NicName
 
 # It needs no cloud, but each appliance takes many seconds to start under emulation
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(3600)]

@@ -10,7 +10,6 @@ import phony
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, finish_as_is, look_into
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.encrypted import unlock
@@ -18,6 +17,8 @@ from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.interfaces import RULES
+from longshore.guests.process import finish_as_is, look_into
+from longshore.guests.report import NicName
 from longshore.guests.virt_v2v import root_option
 
 pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation

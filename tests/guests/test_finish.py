@@ -8,13 +8,12 @@ import guestfs
 import pytest
 
 from longshore.errors import ConversionError
-from longshore.guests import NicName
 from longshore.guests.appliance import Guest
 from longshore.guests.finish import FIRST_BOOT_SCRIPTS, drop_online_first_boot, finish
 from longshore.guests.first_boot import UNIT, add_first_boot
 from longshore.guests.inspection import inspect
 from longshore.guests.interfaces import LINK_DIRECTORY, keep_nic_names
-from longshore.guests.report import Finished, OperatingSystem
+from longshore.guests.report import Finished, NicName, OperatingSystem
 from longshore.guests.serial_console import DEFAULTS, MENU, SNIPPET, enable_serial_console
 
 # It needs no cloud, but whatever the appliance does takes many seconds under emulation: so a part is tried every day

@@ -43,6 +43,7 @@ def test_names_that_are_good_on_any_hardware(tmp_path, name):
         *(f"/dev/disk/by-id/{kind}-36000c29f-part2" for kind in ("ata", "scsi", "nvme", "wwn", "virtio", "usb")),
         "/dev/disk/by-id/dm-uuid-part1-mpath-36000c29f",
         *("/dev/mapper/mpatha2", "/dev/mapper/mpathb-part1", "/dev/mapper/36000c29f5c2137678321ce187f1f9eca-part2"),
+        *("/dev/mapper/eui.0025385b71b00c1f-part1", "/dev/mapper/nvme.15ad-564d57617265-00000001-part2"),
         # As clouds and older systems have them
         *("/dev/disk/azure/scsi1/lun0-part1", "/dev/oracleoci/oraclevdb1", "/dev/disk/by-id/google-data-part1"),
         *("/dev/disk/by-id/edd-int13_dev80-part1", "/dev/cciss/c0d0p1", "/dev/dasda1", "/dev/block/8:1"),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tree import guest_in
 
-from longshore.guests import NicName
 from longshore.guests.interfaces import LINK_DIRECTORY, RULES, keep_nic_names, names_to_keep, unsure_names
+from longshore.guests.report import NicName
 
 MAC, OTHER = "00:50:56:00:00:01", "fa:16:3e:00:00:01"
 NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")

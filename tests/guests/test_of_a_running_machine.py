@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.guests import look_into
 from longshore.guests.appliance import BACKEND
+from longshore.guests.process import look_into
 
 pytestmark = pytest.mark.lab
 

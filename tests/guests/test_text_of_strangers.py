@@ -4,20 +4,21 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tree import guest_in
 
-from longshore.guests import NicName
 from longshore.guests.as_found import sign
+from longshore.guests.disk_filters import doubts_of_names
 from longshore.guests.fstab import crypttab, fstab
 from longshore.guests.initramfs import NotAnInitramfs, file_names
 from longshore.guests.interfaces import keep_nic_names, names_to_keep
 from longshore.guests.linux_boot import linux_drivers, names_by_hardware
 from longshore.guests.linux_findings import linux_findings
 from longshore.guests.registry import Hive
+from longshore.guests.report import NicName
 from longshore.guests.rpm_order import compare
-from longshore.guests.selinux import is_on
+from longshore.guests.selinux import mode
 from longshore.guests.serial_console import enable_serial_console
 from longshore.guests.windows_findings import _static_addresses
 from longshore.model.guest import GuestFindings
@@ -56,14 +57,15 @@ TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(WORDS), max_si
 
 
 @settings(max_examples=60, deadline=None)
+@example({"/etc/udev/rules.d/70-persistent-net.rules": "/dev/sda1"})
 @given(st.dictionaries(st.sampled_from(FILES), TEXTS, max_size=6))
 def test_files_of_a_linux_guest(tree):
     tree = {path: text.encode(errors="replace").decode() for path, text in tree.items()}
     with tempfile.TemporaryDirectory() as directory:
         guest = guest_in(Path(directory), tree)
         assert linux_drivers(guest).inspected
-        assert linux_findings(guest, GuestFindings()).doubts == ()
-        for read in (fstab, crypttab, names_by_hardware, is_on):
+        assert linux_findings(guest, GuestFindings()).doubts == tuple(doubts_of_names(guest))
+        for read in (fstab, crypttab, names_by_hardware, mode):
             read(guest)
         assert names_to_keep(guest, [NIC]) is not None
         keep_nic_names(guest, [NIC])

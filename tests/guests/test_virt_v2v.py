@@ -15,10 +15,11 @@ import pytest
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
-from longshore.guests import convert, work
+from longshore.guests import work
 from longshore.guests.appliance import Guest
 from longshore.guests.confined import ensure_confinement
 from longshore.guests.converter.tree import current
+from longshore.guests.process import convert
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
 from running import command_lines
@@ -292,7 +293,8 @@ def test_cancelling_ends_all_of_it_at_once(stuck, tmp_path):
 CONVERTER = """
 import asyncio, sys
 from pathlib import Path
-from longshore.guests import convert, work
+from longshore.guests import work
+from longshore.guests.process import convert
 from longshore.guests.appliance import Guest
 from longshore.guests.report import OperatingSystem
 asyncio.run(convert([sys.argv[1]], Path(sys.argv[2]), lambda text: print(text, flush=True)))

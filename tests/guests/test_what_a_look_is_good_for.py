@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from longshore.guests import system_found
+from longshore.guests.process import system_found
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 

@@ -12,8 +12,9 @@ import pytest
 from phony_windows import Windows, number, texts, virtio_win, write
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicAddresses, convert
 from longshore.guests.appliance import BACKEND
+from longshore.guests.process import convert
+from longshore.guests.report import NicAddresses
 
 # It needs no cloud, but each appliance takes many seconds to start under emulation
 # What is done to a converted Windows is tried every day (test_windows_drivers.py, test_windows_first_boot.py)

@@ -135,3 +135,11 @@ def test_a_server_that_is_called_as_anothers_disk_is_leaves_none_of_them_out():
     servers = [WEB, replace(OFF, name="web_disk0"), replace(OFF, id="server-2", name="web_nic1")]
     named = sum(1 + len(server.volumes) + len(server.ports) for server in servers)
     assert len(properties(*servers)) == named
+
+
+def test_metadata_that_heat_would_evaluate_is_left_out_and_said():
+    asking = replace(WEB, metadata={"get_file": "/etc/passwd"})
+    assert properties(asking)["web"]["metadata"] == {}
+    said = "web's metadata isn't in it: Heat would take it for one of its functions."
+    assert said in written(CodeFormat.HEAT_ADOPT, "shop", (asking,)).notes
+    assert said not in written(CodeFormat.HEAT_ADOPT, "shop", (WEB,)).notes

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, convert, inspect_guest
 from longshore.guests.finish import FIRST_BOOT
+from longshore.guests.process import convert, inspect_guest
+from longshore.guests.report import NicName
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 

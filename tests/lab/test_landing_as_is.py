@@ -12,7 +12,8 @@ import console
 import pytest
 
 from conftest import wait_for
-from longshore.guests import NicName, finish_as_is, look_into
+from longshore.guests.process import finish_as_is, look_into
+from longshore.guests.report import NicName
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.model.platform import Platform

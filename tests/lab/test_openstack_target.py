@@ -15,7 +15,7 @@ import nbd
 import openstack
 import pytest
 
-from longshore.errors import AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
+from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound, ProviderError, QuotaExceeded, Unreachable
 from longshore.model.target import Owner, PortRequest, ServerRequest, Taken, VolumeRequest
 from longshore.providers.openstack.connection import settings_from_cloud
 from longshore.providers.openstack.target import OpenstackTarget
@@ -175,7 +175,7 @@ def test_a_cloud_that_does_not_answer_is_unreachable():
 
 def test_a_region_without_services_is_named_as_such():
     settings, secrets = settings_from_cloud("lab")
-    with pytest.raises(ProviderError, match="region"):
+    with pytest.raises(InvalidInput, match="no region Atlantis"):
         OpenstackTarget(replace(settings, region="Atlantis"), secrets).check()
 
 

@@ -81,7 +81,7 @@ def test_what_is_read_of_a_machine_is_asked_by_somebody(kind, asked):
 
 
 def test_what_an_ovf_says_is_asked_by_its_provider():
-    from longshore.providers.files.ovf import OvfNic, OvfSystem
+    from longshore.providers.files.ovf import OvfSystem
     from longshore.providers.files.ovf_disks import OvfDisk
 
     looked = {
@@ -90,6 +90,6 @@ def test_what_an_ovf_says_is_asked_by_its_provider():
         for node in ast.walk(ast.parse((SOURCE / "providers" / "files" / f"{name}.py").read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
-    said = {field.name for one in (OvfSystem, OvfNic, OvfDisk) for field in fields(one)}
+    said = {field.name for one in (OvfSystem, OvfDisk) for field in fields(one)}
     # Disks are in the order in which they boot already
     assert said - looked == {"boots"}

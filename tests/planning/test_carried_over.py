@@ -9,6 +9,7 @@ from longshore.model.machine import ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import Carry, MigrationRequest
 from longshore.planning import carry_along, land
+from longshore.planning.carried_over import cpu_topology
 
 TOLD = replace(
     MACHINE,
@@ -89,6 +90,15 @@ def test_sockets_that_cannot_share_the_flavors_cpus_are_left_to_the_cloud():
     landing, concerns = landed(machine, flavor=FLAVORS[1].name)
     assert landing.cpu_topology == {}
     assert ("cpu-topology-left", "The 3 sockets of web01 can't share the 4 CPUs of flavor large evenly.") in concerns
+
+
+@pytest.mark.parametrize("limits", [{"most_sockets": 1}, {"most_cores": 1}])
+def test_sockets_and_cores_that_a_flavor_forbids_are_left_to_the_cloud(limits):
+    machine = replace(MACHINE, cpus=4, cores_per_socket=2)
+    flavor = replace(FLAVORS[1], cpus=4, **limits)
+    topology, (concern,) = cpu_topology(machine, flavor, MigrationRequest())
+    assert topology == {}
+    assert concern.text == "Flavor large doesn't allow the 2 socket(s) of 2 cores that web01 has."
 
 
 def test_attributes_whose_names_are_the_same_to_nova_are_kept_apart_and_that_is_said():

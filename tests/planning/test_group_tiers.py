@@ -3,8 +3,7 @@
 import pytest
 
 from longshore.model.group import Gate, Tier
-from longshore.planning.group_runs import RunProgress
-from longshore.planning.group_tiers import tier_standings
+from longshore.planning.group_runs import RunProgress, tier_standings
 
 TIERS = (Tier(1, ("db",), Gate(pause=60.0)), Tier(2, ("app", "web"), Gate()), Tier(3, ("edge",), Gate(command=("x",))))
 ALL = {"db", "app", "web", "edge"}

@@ -63,6 +63,7 @@ BLOCKERS = [
     (replace(LINUX, not_mounted=("/dev/disk/by-id/a /usr",)), "guest-part-not-mounted", "by UUID="),
     (replace(LINUX, without_kernel=True), "guest-no-kernel", "kernel package"),
     (replace(LINUX, without_initramfs_tool=True), "guest-no-initramfs-tool", "Install dracut or initramfs-tools"),
+    (replace(LINUX, without_boot_menu=True), "guest-no-boot-menu", "Install GRUB in the guest"),
     (
         # libguestfs/virt-v2v#80
         replace(LINUX, drivers=BootDrivers(True, device_names=("/dev/nvme0n1p1",), needed_names=("/dev/nvme0n1p1",))),

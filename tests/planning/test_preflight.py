@@ -260,6 +260,21 @@ def test_machines_in_each_others_way(second, request_, expected):
     assert said(check([(CLEAN, REQUEST), (second, request_)], FACTS)) == expected
 
 
+@pytest.mark.parametrize("same", ["mac", "address"])
+def test_adapters_of_one_machine_in_each_others_way(same):
+    other = replace(NIC, mac="00:50:56:00:00:09") if same == "address" else replace(NIC, addresses=("10.0.0.42",))
+    landing, concerns = land(replace(CLEAN, nics=(NIC, replace(other, key="4001"))), REQUEST, FACTS)
+    assert (landing, said(concerns)) == (None, {f"duplicate-{same}": "blocker"})
+
+
+def test_a_disk_of_two_machines_is_told():
+    second = another(1)
+    disks = (replace(DISK, storage_ref="datastore-1"),)
+    plan = [(replace(CLEAN, disks=disks), REQUEST), (replace(second, disks=disks), REQUEST)]
+    (shared,) = [concern for concern in check(plan, FACTS) if concern.code == "disk-of-several"]
+    assert f"{CLEAN.disks[0].location} is a disk of several machines: web01, {second.name}" in shared.text
+
+
 def test_one_port_for_two_adapters():
     second = another(1)
     plan = [

@@ -12,7 +12,7 @@ from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
-from longshore.planning.mappings import shared_names
+from longshore.planning.mappings import shared_names, unused_of_plan
 from longshore.planning.planfile import request_of
 from longshore.planning.proposal import Offer, propose
 
@@ -136,6 +136,19 @@ def test_each_of_two_networks_of_one_name_goes_where_it_is_mapped_to():
     landings = [land(one, request_of(said), facts) for one, said in zip(both, options, strict=True)]
     assert [landing.nics[0].subnet_id for landing, _ in landings] == ["green-0", "green-1"]
     assert [landing.disks[0].volume_type for landing, _ in landings] == [None, "gold"]
+
+
+def test_clusters_of_one_name_in_two_datacenters_become_the_zones_that_they_are_mapped_to():
+    both = [replace(in_datacenter(name, number), cluster="prod") for number, name in enumerate("ab")]
+    zones = {"prod": "east", "DC1/prod": "west"}
+    plan = proposed(both, [], given=Mappings(zones=zones))[0]
+    options = [plan.options_for(entry, one) for entry, one in zip(plan.machines, both, strict=True)]
+    assert [said["availability_zone"] for said in options] == ["east", "west"]
+    assert not list(shared_names({}, {}, both, zones))
+    assert not [c for c in unused_of_plan(plan, both) if c.subject in zones]
+    (shared,) = shared_names({}, {}, both, {"prod": "east"})
+    assert shared.code == "mapping-shared"
+    assert "DC0/prod, DC1/prod" in shared.text
 
 
 def test_a_word_that_means_several_networks_is_told_and_one_of_two_kinds_stops():

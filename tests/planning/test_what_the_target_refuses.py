@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from test_preflight import CLEAN, FACTS, NIC, REQUEST, only, said
 
-from longshore.model.machine import AllowedAddress, PowerState, ServerDetails
+from longshore.model.machine import AllowedAddress, HostFeatures, PowerState, ServerDetails
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationType
 from longshore.model.target import Flavor, Network, Subnet
@@ -61,7 +61,23 @@ def test_a_server_that_had_such_a_flavor_has_it_again():
     assert landing.flavor_name == "a-gpu"
     assert "flavor-narrow" not in said(concerns)
     landing, concerns = land(CLEAN, replace(REQUEST, flavor="a-gpu"), replace(FACTS, flavors=(PLAIN, GPU)))
-    assert (landing.flavor_name, concerns) == ("a-gpu", [])  # as it was asked for
+    assert (landing.flavor_name, said(concerns)) == ("a-gpu", {"flavor-demands": "information"})
+
+
+@pytest.mark.parametrize(
+    ("has", "demands", "codes"),
+    [
+        ({"latency_sensitive": True}, (), {"latency-sensitive": "warning"}),
+        ({"latency_sensitive": True}, ("hw:cpu_policy=dedicated",), {"flavor-demands": "information"}),
+        ({"memory_reserved": True}, (), {"memory-reserved": "information"}),
+        ({"memory_reserved": True}, ("hw:mem_page_size=large",), {"flavor-demands": "information"}),
+        ({}, ("hw:mem_encryption=True",), {"flavor-demands": "information"}),
+    ],
+)
+def test_what_machine_and_flavor_have_and_the_other_has_not_is_said(has, demands, codes):
+    machine = replace(CLEAN, host_features=HostFeatures(**has))
+    facts = replace(FACTS, flavors=(replace(PLAIN, narrowing=demands),))
+    assert said(land(machine, replace(REQUEST, flavor="t-plain"), facts)[1]) == codes
 
 
 @pytest.mark.parametrize(

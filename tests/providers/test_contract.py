@@ -4,6 +4,7 @@ A method that is called a second time finds things as the first call has left th
 """
 
 import inspect
+from collections import Counter
 
 import pytest
 
@@ -14,6 +15,8 @@ from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner, PortRequest, ServerRequest, Subnet, VolumeRequest
 from longshore.providers import contract
 from longshore.providers.contract import Machines, Power, Snapshots, Source
+from longshore.providers.openstack.source import OpenstackSource
+from longshore.providers.openstack.target import OpenstackTarget
 
 OWNER = Owner("contract", "step")
 ROLES = [getattr(contract, name) for name in contract.__all__ if name not in ("Source", "Target")]
@@ -62,6 +65,14 @@ def test_machines_are_the_same_whichever_way_they_are_asked_for(paper, source):
     with pytest.raises(NotFound):  # not the one that is called so
         source.by_reference(refs[1])
     paper.sidedoor.remove_machines(refs[1])
+
+
+@pytest.mark.parametrize("union", [OpenstackSource, OpenstackTarget])
+def test_no_part_of_an_openstack_hides_what_another_one_has(union):
+    """Its parts have one `self`: two helpers of one name would be one."""
+    parts = [part for part in union.__mro__[1:] if part.__module__.startswith("longshore.providers.openstack")]
+    named = Counter(name for part in parts for name in vars(part) if not name.startswith("__"))
+    assert {name for name, times in named.items() if times > 1} <= {"by_reference"}  # by what is referred to
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ import gzip
 import hashlib
 import io
 import os
-import re
 import struct
 import subprocess
 import tarfile
-import uuid
 import zipfile
 
 import pytest
-from files_made import MIB, SIZE, disk_bytes, make_image, make_ova, manifest, ovf, pack, packed, qemu_img
+from files_made import MIB, SIZE, disk_bytes, make_image, make_ova, manifest, ovf, pack, packed
 from test_files_source import disks_of, source_of
 from virtual_disks import BIOS_BOOT, ESP, dynamic_vhd, gpt_disk, uefi_disk, vhd_footer
 
@@ -205,105 +203,6 @@ def test_a_disk_of_virtualbox_is_read(tmp_path):
         source = source_of(tmp_path)
         check(source, f"{subformat}.vdi")
         assert disks_of(source, subformat) == [data]
-
-
-# Images that belong to another
-
-
-def vhdx_upon(path, parent):
-    """A differencing VHDX as Hyper-V's checkpoints are, as far as it is looked at."""
-    value = parent.encode("utf-16-le")
-    key = "relative_path".encode("utf-16-le")
-    item = uuid.UUID("b04aefb7-d19e-4a81-b789-25b8e9445913").bytes_le + struct.pack("<HH", 0, 1)
-    item += struct.pack("<IIHH", 64, 128, len(key), len(value))
-    item = item.ljust(64, b"\0") + key.ljust(64, b"\0") + value
-    image = bytearray(path.read_bytes())
-    at = image.index(b"metadata")
-    while image[at - 1 : at] != b"\0" or at % (64 << 10):
-        at = image.index(b"metadata", at + 1)
-    entries = struct.unpack_from("<H", image, at + 10)[0]
-    locator = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c").bytes_le + struct.pack(
-        "<III4x", 128 << 10, len(item), 4
-    )
-    image[at + 32 + entries * 32 : at + 64 + entries * 32] = locator
-    struct.pack_into("<H", image, at + 10, entries + 1)
-    image[at + (128 << 10) : at + (128 << 10) + len(item)] = item
-    path.write_bytes(image)
-
-
-def hyper_v(path):
-    make_image(path / "web.vhdx", "vhdx")
-    make_image(path / "web_1A2B.avhdx", "vhdx")
-    vhdx_upon(path / "web_1A2B.avhdx", ".\\web.vhdx")
-    return "web.vhdx", "web_1A2B.avhdx"
-
-
-def virtual_pc(path):
-    make_image(path / "web.vhd", "vpc", "force_size=on")
-    (path / "web-diff.vhd").write_bytes(dynamic_vhd(bytes(SIZE), b"win ", 4, "C:\\vms\\web.vhd"))
-    return "web.vhd", "web-diff.vhd"
-
-
-def virtualbox(path):
-    """Snapshots of VirtualBox lie in a folder of their own and name their base by its UUID."""
-    make_image(path / "web.vdi", "vdi")
-    base = (path / "web.vdi").read_bytes()
-    (path / "Snapshots").mkdir()
-    newer = bytearray(base)
-    struct.pack_into("<I", newer, 0x4C, 4)
-    newer[0x188:0x198], newer[0x1A8:0x1B8] = bytes(range(16)), base[0x188:0x198]
-    (path / "Snapshots" / "{0001}.vdi").write_bytes(newer)
-    return "web.vdi", "Snapshots/{0001}.vdi"
-
-
-@pytest.mark.parametrize("make", [hyper_v, virtual_pc, virtualbox])
-def test_the_state_before_a_checkpoint_is_no_machine(tmp_path, make):
-    base, newer = make(tmp_path)
-    source = source_of(tmp_path)
-    (machine,) = source.machines()
-    assert machine.ref == newer
-    assert "holds only what differs from another disk" in machine.unreadable_because
-    assert doubts_of(source, base) == {Doubt.OLDER}
-    with pytest.raises(InvalidInput, match=re.escape(f"the present state of its disk: that is in {newer}")):
-        check(source, base)
-    check(source, base, "file-older-state")
-
-
-def test_a_base_beside_its_overlay_is_no_machine(tmp_path):
-    data = make_image(tmp_path / "base.qcow2", "qcow2")
-    qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", tmp_path / "base.qcow2", tmp_path / "web.qcow2")
-    source = source_of(tmp_path)
-    assert [machine.ref for machine in source.machines()] == ["web.qcow2"]
-    assert disks_of(source, "web") == [data]
-    assert doubts_of(source, "base.qcow2") == {Doubt.OLDER}
-
-
-def test_a_base_that_is_cut_off_is_told(tmp_path):
-    """An overlay that is larger than its base tells nothing: cloud images are used so."""
-    base, top = tmp_path / "base.raw", tmp_path / "web.qcow2"
-    base.write_bytes(gpt_disk(SIZE, ESP))
-    qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", base, top, 2 * SIZE)
-    source = source_of(tmp_path)
-    check(source, top.name)
-    os.truncate(base, SIZE - MIB)
-    with pytest.raises(InvalidInput, match=f"base.raw has {SIZE - MIB} bytes, and what is on it was made for {SIZE}"):
-        check(source, top.name)
-
-
-def test_a_parent_that_was_written_to_since_is_told(tmp_path):
-    make_image(tmp_path / "vm.vmdk", "vmdk", "subformat=monolithicFlat")
-    qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", tmp_path / "vm.vmdk", tmp_path / "vm-000001.vmdk")
-    text = (tmp_path / "vm.vmdk").read_text()
-    line = next(line for line in text.splitlines() if line.startswith("CID="))
-    (tmp_path / "vm.vmdk").write_text(text.replace(line, "CID=12345678"))
-    (machine,) = source_of(tmp_path).machines()
-    assert "was made upon another state of vm.vmdk" in machine.unreadable_because
-
-
-def test_notes_of_changed_blocks_are_no_machine(tmp_path):
-    make_image(tmp_path / "vm.vmdk", "vmdk")
-    (tmp_path / "vm-ctk.vmdk").write_bytes(bytes.fromhex("391fc800").ljust(4096, b"\0"))
-    assert [machine.ref for machine in source_of(tmp_path).machines()] == ["vm.vmdk"]
 
 
 # Packages
@@ -626,3 +525,49 @@ def test_an_ovf_in_an_encoding_of_the_east(tmp_path, encoding):
 
     make_ova(tmp_path / "a.ova", algorithm=None, change=change)
     assert [machine.name for machine in source_of(tmp_path).machines()] == [name]
+
+
+@pytest.mark.parametrize("name", ["web01-disk3.vmdk", "web01-file3.nvram"])
+def test_what_a_manifest_names_and_is_not_there_is_told(tmp_path, name):
+    def add(files):
+        files["web01.mf"] += f"SHA256({name})= {'0' * 64}\n".encode()
+
+    make_ova(tmp_path / "a.ova", change=add)
+    source = source_of(tmp_path)
+    (doubt,) = check(source, "a.ova")
+    assert (doubt.kind, doubt.text) == (Doubt.CLAIM, f"web01.mf has a digest of {name}, and there is no such file.")
+
+
+@pytest.mark.parametrize("place", ["vsan://52ab3c4d-1111", "vvol://52ab3c4d-1111/rfc4122.aa"])
+def test_a_disk_that_no_file_holds_is_to_be_exported(tmp_path, place):
+    head = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="vmfs"\n'
+    (tmp_path / "a.vmdk").write_text(f'{head}RW 8192 VMFS "{place}"\n')
+    with pytest.raises(InvalidInput, match="piece that can't be read") as refusal:
+        source_of(tmp_path).by_reference("a.vmdk")
+    assert "export the machine" in refusal.value.advice
+
+
+def test_a_disk_without_its_descriptor_is_told_to_be_one(tmp_path):
+    make_image(tmp_path / "a-flat.vmdk", "raw")
+    with pytest.raises(InvalidInput, match="a disk without the VMDK that describes it"):
+        source_of(tmp_path).by_reference("a-flat.vmdk")
+
+
+def test_a_maker_on_windows_names_a_file_beside_its_ovf(tmp_path):
+    data = make_image(tmp_path / "d.vmdk", "vmdk", "subformat=streamOptimized")
+    (tmp_path / "a.ovf").write_bytes(ovf((".\\d.vmdk", (tmp_path / "d.vmdk").stat().st_size, SIZE, 0)))
+    assert disks_of(source_of(tmp_path), "a.ovf") == [data]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.raw", "<!DOCTYPE html><html><body>404 Not Found</body></html>\n" * 50),
+        ("a.img", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+    ],
+)
+def test_a_page_or_a_pointer_is_no_disk(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InvalidInput, match=f"{name} is a text") as refusal:
+        check(source_of(tmp_path), name)
+    assert "--accept file-bytes-missing" in refusal.value.advice

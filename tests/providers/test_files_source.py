@@ -6,7 +6,7 @@ import struct
 import uuid
 
 import pytest
-from files_made import MIB, SIZE, VMDKS, https, make_image, make_ova, ovf, packed, qemu_img, read_all
+from files_made import MIB, SIZE, VMDKS, https, make_image, make_ova, manifest, ovf, packed, qemu_img, read_all
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.model.changes import Unknown
@@ -122,9 +122,13 @@ def test_names_of_files_may_be_escaped(tmp_path):
         files["web 02.vmdk"] = files.pop("web01-disk2.vmdk")
         text = files["web01.ovf"].replace(b"web01-disk1.vmdk", b"web%2001%25.vmdk")
         files["web01.ovf"] = text.replace(b"web01-disk2.vmdk", b"web 02.vmdk")
+        listed = {"web01.ovf": files["web01.ovf"], "web%2001%25.vmdk": files["web 01%.vmdk"]}
+        files["web01.mf"] = manifest(listed | {"web 02.vmdk": files["web 02.vmdk"]})
 
     make_ova(tmp_path / "a.ova", algorithm="", change=spaces)
-    assert [d.location for d in source_of(tmp_path).machine("web01").disks] == ["web 01%.vmdk", "web 02.vmdk"]
+    source = source_of(tmp_path)
+    assert [d.location for d in source.machine("web01").disks] == ["web 01%.vmdk", "web 02.vmdk"]
+    assert source.check_machine("a.ova", lambda _done, _total: None) == ()
 
 
 def test_an_ovf_beside_its_disks_is_one_machine_and_a_single_file_can_be_named(tmp_path):
@@ -282,7 +286,7 @@ REFUSED = [
     (bad_cut("qcow2", "qcow2"), "file-bytes-missing", "cut off"),
     (bad_cut("vmdk", "vmdk", "subformat=streamOptimized"), "file-bytes-missing", "cut off"),
     (bad_cut("vmdk", "vmdk"), "file-bytes-missing", "cut off"),
-    (bad_cut("vhdx", "vhdx"), "image-refused", "no vhdx image that can be read"),
+    (bad_cut("vhdx", "vhdx"), "truncated", "it is cut off"),
     (bad_cut("vhd", "vpc", "force_size=on"), "truncated", "is cut off"),
     (bad_packed("gz"), "truncated", "cut off"),
     (bad_packed("xz"), "truncated", "cut off"),

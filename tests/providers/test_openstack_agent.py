@@ -5,6 +5,7 @@ from unittest.mock import MagicMock
 
 import pytest
 import requests
+from openstack import exceptions as sdk
 
 from longshore.errors import AccessDenied, NotFound, ProviderError, QuotaExceeded
 from longshore.model.target import Owner
@@ -27,7 +28,7 @@ def cloud(status=202, said="", *, images=(), snapshots=()):
 
 
 def answers(connection):
-    return Agents(connection, MagicMock()).answers("s", OWNER)
+    return Agents(connection).agent_answers("s", OWNER)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,11 @@ def test_the_answer_to_an_earlier_run_counts_and_its_traces_go():
     others = SimpleNamespace(id="other", name=NAME, owner_id="theirs")
     named = [("snap-1", f"snapshot for {NAME}"), ("snap-2", f"snapshot for {NAME}"), ("backup", "nightly")]
     snapshots = [SimpleNamespace(id=id_, name=name) for id_, name in named]
-    connection, volumes = cloud(images=[ours, others], snapshots=snapshots), MagicMock()
+    connection = cloud(images=[ours, others], snapshots=snapshots)
+    connection.block_storage.get_snapshot.side_effect = sdk.NotFoundException
     assert answers(connection)
     connection.compute.post.assert_not_called()
-    assert Agents(connection, volumes).remove(OWNER)
+    assert Agents(connection).remove_agent_probe(OWNER)
     connection.image.delete_image.assert_called_once_with("image", ignore_missing=True)
-    assert [call.args for call in volumes.delete_snapshot.call_args_list] == [("snap-1",), ("snap-2",)]
-    assert not Agents(cloud(), volumes).remove(OWNER)
+    assert [call.args for call in connection.block_storage.delete_snapshot.call_args_list] == [("snap-1",), ("snap-2",)]
+    assert not Agents(cloud()).remove_agent_probe(OWNER)

@@ -53,7 +53,7 @@ def connection():
 
 
 def test_a_server_is_read_with_all_that_is_its_own(connection):
-    (web,) = NovaAsBuilt(connection).read(["s"])
+    (web,) = NovaAsBuilt(connection).as_built(["s"])
     assert (web.id, web.name, web.status, web.flavor, web.key_name) == ("s", "web", "ACTIVE", "m1", "ops")
     assert (web.zone, web.tags, web.group) == ("az1", ("blue",), "apart")
     assert web.metadata["longshore:source"] == "vm-1", "Longshore's marks, too: left out, they would be deleted"
@@ -71,10 +71,10 @@ def test_a_server_is_read_with_all_that_is_its_own(connection):
 def test_a_server_that_is_gone_is_named(connection):
     connection.compute.get_server.side_effect = sdk.NotFoundException("gone")
     with pytest.raises(NotFound, match="Server s, or something of it, isn't there any more"):
-        NovaAsBuilt(connection).read(["s"])
+        NovaAsBuilt(connection).as_built(["s"])
 
 
 def test_a_cloud_without_routers_has_no_floating_addresses(connection):
     connection.network.ips.side_effect = sdk.NotFoundException("no such extension")
-    (web,) = NovaAsBuilt(connection).read(["s"])
+    (web,) = NovaAsBuilt(connection).as_built(["s"])
     assert [one.floating for one in web.ports] == [(), ()]

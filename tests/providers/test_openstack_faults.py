@@ -21,11 +21,12 @@ from longshore.errors import (
 from longshore.providers.openstack.faults import explained
 
 
-def answer(status: int, body: dict) -> sdk.HttpException:
+def answer(status: int, body: dict | str) -> sdk.HttpException:
     response = requests.Response()
     response.status_code = status
-    response.headers["content-type"] = "application/json"
-    response._content = json.dumps(body).encode()
+    page = isinstance(body, str)
+    response.headers["content-type"] = "text/html" if page else "application/json"
+    response._content = body.encode() if page else json.dumps(body).encode()
     try:
         sdk.raise_from_response(response)
     except sdk.HttpException as error:
@@ -74,6 +75,14 @@ CASES = [
         Occupied,
         "backing-up",
     ),
+    *(
+        (
+            answer(400, {"badRequest": {"message": f"Invalid volume: must be free, but current status is: {st}."}}),
+            ProviderError,
+            st,
+        )
+        for st in ("error_extending", "awaiting-transfer")  # which end by no waiting
+    ),
     (
         answer(409, {"conflictingRequest": {"message": "Cannot 'stop' instance s while it is in vm_state stopped"}}),
         Conflict,
@@ -88,6 +97,20 @@ CASES = [
         answer(413, {"overLimit": {"message": "This request was rate-limited. Only 10 POST request(s) can be made."}}),
         Unreachable,
         r"asks to wait before we make it \(HTTP 413\)",
+    ),
+    (
+        answer(
+            413,
+            "<html><head><title>413 Request Entity Too Large</title></head><body><center><h1>413 Request Entity Too "
+            "Large</h1></center><hr><center>nginx/1.25.3</center></body></html>",
+        ),
+        ProviderError,
+        r"A proxy before the cloud lets no request through .* to make it: .* client_max_body_size",
+    ),
+    (
+        answer(413, "<html><body><h1>413 Request Entity Too Large</h1>Denying attempt to upload image</body></html>"),
+        QuotaExceeded,
+        "Denying attempt to upload image",
     ),
     (answer(404, {"itemNotFound": {"message": "Flavor gone could not be found."}}), NotFound, "Flavor gone"),
     (answer(401, {"error": {"message": "The request requires authentication."}}), LoginRefused, "no longer accepts"),

@@ -3,15 +3,15 @@
 import json
 import os
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
 
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, NotFound, NotInstalled, ProviderError, Unreachable
 from longshore.providers.grounds import Grounds
-from longshore.providers.openstack.connection import settings_from_cloud
+from longshore.providers.openstack.connection import OpenstackSettings, settings_from_cloud
 from longshore.providers.openstack.target import OpenstackTarget
 from longshore.service.remote import provider_settings
 
@@ -29,6 +29,7 @@ class Cloud:
 
     def __init__(self):
         self.asked, self.credential = [], None
+        self.instead = {}  # what is answered to a path that ends so
         cloud = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,7 +42,7 @@ class Cloud:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 cloud.asked.append((self.path, body))
                 status, answer, more = cloud.answer(self.path)
-                data = json.dumps(answer).encode()
+                data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(status)
                 for name, value in {**more, "Content-Type": "application/json", "Content-Length": len(data)}.items():
                     self.send_header(name, str(value))
@@ -55,6 +56,9 @@ class Cloud:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def answer(self, path):
+        for end, told in self.instead.items():
+            if path.partition("?")[0].endswith(end):
+                return *told, {}
         if path.startswith("/v3/auth/tokens"):
             return 201, {"token": self.token()}, {"X-Subject-Token": "tok"}
         if "application_credentials" in path:
@@ -136,6 +140,8 @@ def test_several_regions_and_none_named_is_refused_with_those_that_there_are(ent
     found = checked(*entry(region_name="south"))
     assert (found["region"], "/etc/ceph/ceph.conf" in found["storage"]) == ("south", True)
     assert cloud.services_asked() == ["/south/compute", "/south/network/v2.0", "/south/volumev3"]
+    with pytest.raises(InvalidInput, match=r"has no region west\. It has: north, south"):
+        checked(*entry(region_name="west"))
 
 
 def test_addresses_of_single_services_are_followed(entry, cloud):
@@ -213,3 +219,155 @@ def test_a_server_takes_an_entry_that_says_nothing_of_its_own(entry):
     assert not {"services", "auth_methods", "cert", "key"} & taken.keys()
     with pytest.raises(InvalidInput, match="services"):
         provider_settings("openstack", {**sent, "services": {"compute_endpoint_override": "http://x"}}, Grounds())
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "secret"), [("none", {}), ("http_basic", {"password": "x"}), ("admin_token", {"token": "x"})]
+)
+def test_a_way_to_log_in_without_projects_is_refused(cloud, auth_type, secret):
+    settings = OpenstackSettings(auth={"endpoint": cloud.url}, auth_type=auth_type)
+    with pytest.raises(InvalidInput, match=rf"auth_type {auth_type} logs in to no project"):
+        checked(settings, secret)
+
+
+CREDENTIAL = {"application_credential_id": "c", "application_credential_secret": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("more_auth", "more", "said"),
+    [
+        (CREDENTIAL, {"auth_type": "v3applicationcredential"}, r"of one project, and project_name names one.*Remove"),
+        (CREDENTIAL, {}, r"auth_type is password.*Write auth_type: v3applicationcredential beside auth"),
+        ({}, {"interface": ["internal", "public"]}, "interface takes one text"),
+        ({"password": ["hunter2"]}, {}, r"auth\.password takes one text"),
+        ({}, {"profile": "https://127.0.0.1:1"}, "didn't answer while trying to read its profile: Connection refused"),
+        ({}, {"key": "-----BEGIN PRIVATE KEY-----\nhunter2"}, "key is the name of a file"),
+    ],
+)
+def test_what_an_entry_mistakes_is_said_with_what_to_write(entry, more_auth, more, said):
+    with pytest.raises(InvalidInput, match=said) as refused:
+        entry(more_auth, **more)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "package"),
+    [
+        ("v3samlpassword", "lxml"),
+        ("v3adfspassword", "lxml"),
+        ("v3kerberos", "requests-kerberos"),
+        ("v3oauth1", "oauthlib"),
+    ],
+)
+def test_the_package_that_a_way_to_log_in_lacks_is_named(entry, monkeypatch, auth_type, package):
+    monkeypatch.setattr("longshore.providers.openstack.connection.find_spec", lambda _name: None)
+    with pytest.raises(NotInstalled, match=rf"log in by {auth_type} takes {package} for Python"):
+        entry(auth_type=auth_type)
+    settings, secrets = entry()
+    with pytest.raises(NotInstalled, match=package):  # on a worker that has less than whoever added the provider
+        checked(replace(settings, auth_type=auth_type), secrets)
+
+
+@pytest.mark.parametrize("text", ["*hunter2", "!hunter2 x", "{hunter2", "@hunter2", '"hunter2'])
+def test_a_file_that_is_not_yaml_is_named_with_its_line_and_nothing_of_it_is_told(entry, tmp_path, text):
+    entry(region_name="north")
+    (tmp_path / "clouds.yaml").write_text(f"clouds:\n  shop:\n    auth:\n      password: {text}\n")
+    with pytest.raises(InvalidInput, match=r"clouds\.yaml, line [45]: this isn't YAML") as refused:
+        settings_from_cloud("shop")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["clouds: {shop: }", "clouds: {shop: hunter2}", "clouds: {shop: {auth: [hunter2]}}"])
+def test_an_entry_without_names_and_values_is_one_sentence(entry, tmp_path, text):
+    entry(region_name="north")
+    (tmp_path / "clouds.yaml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"Entry shop of clouds\.yaml doesn't describe a cloud: it, ") as refused:
+        settings_from_cloud("shop")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_files_of_an_entry_are_found_from_any_directory(entry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ca.pem", "own.pem", "own.key"):
+        (tmp_path / name).touch()
+    settings, _ = entry(cacert="ca.pem", cert="own.pem", key="~/own.key")
+    assert (settings.cacert, settings.cert, settings.key) == tuple(
+        str(tmp_path / name) for name in ("ca.pem", "own.pem", "own.key")
+    )
+
+
+PAGE = "<html><body>Down for maintenance</body></html>"
+
+
+@pytest.mark.parametrize("told", [(503, PAGE), (200, PAGE), (500, {}), (404, {})])
+def test_a_service_that_does_not_tell_its_versions_is_asked_again_later(entry, cloud, told):
+    cloud.instead["/compute"] = told
+    with pytest.raises(Unreachable, match=r"which versions of its API it speaks.* compute service"):
+        checked(*entry(region_name="north"))
+
+
+def test_a_page_in_the_place_of_a_service_is_said(entry, cloud):
+    target = OpenstackTarget(*entry(region_name="north"))
+    cloud.instead["/servers/detail"] = (200, PAGE)
+    with pytest.raises(Unreachable, match="What answered while trying to list servers isn't the cloud"):
+        target.present()
+    target.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (404, "404 page not found\n"),
+        (404, "default backend - 404"),
+        (404, "<html><hr><center>nginx/1.25</center></html>"),
+        (400, "<html><h1>400 Bad Request</h1>Request Header Or Cookie Too Large<hr><center>nginx</center></html>"),
+        (400, "<html><body><h1>400 Bad request</h1>Your browser sent an invalid request.</body></html>"),
+    ],
+)
+def test_what_a_proxy_does_not_find_is_not_gone(entry, cloud, status, page):
+    """Traefik says so while the service behind it is restarted: volumes are there all the same."""
+    target = OpenstackTarget(*entry(region_name="north"))
+    told = {"itemNotFound": {"code": status, "message": "Volume v could not be found."}}
+    cloud.instead["/volumes/v"] = (status, told)
+    assert not target.has_volume("v")
+    cloud.instead["/volumes/v"] = (status, page)
+    with pytest.raises(Unreachable, match=r"answers in the place of the cloud's service \(HTTP 40"):
+        target.has_volume("v")
+    target.close()
+
+
+@pytest.mark.parametrize(("kind", "service"), [("compute", "compute"), ("volumev3", "block storage")])
+def test_a_service_without_microversions_is_too_old(entry, cloud, kind, service):
+    plain = {**VERSIONS[kind], "version": "", "min_version": ""}
+    cloud.instead[f"/{kind}"] = (200, {"versions": [{**plain, "links": cloud.links(f"/north/{kind}")}]})
+    with pytest.raises(ProviderError, match=rf"{service} service is too old: it speaks version [23]\.[01], and "):
+        checked(*entry(region_name="north"))
+
+
+def test_files_that_openstacksdk_reads_or_passes_over_are_read_and_passed_over(entry, tmp_path, monkeypatch):
+    entry(region_name="north")
+    clouds = yaml.safe_load((tmp_path / "clouds.yaml").read_text())
+    (tmp_path / "clouds.yaml").unlink()
+    (tmp_path / "clouds.yaml").mkdir()  # as Docker leaves one where a mount's file is missing
+    with pytest.raises(NotFound, match="There is no cloud shop"):
+        settings_from_cloud("shop")
+    (tmp_path / "clouds.json").write_text(json.dumps(clouds, indent="\t"))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.json"))
+    assert settings_from_cloud("shop")[0].region == "north"
+    (tmp_path / "clouds.json").write_text('{"clouds":\n {"password": s3cret}}')
+    with pytest.raises(InvalidInput, match=r"clouds\.json, line 2: this isn't JSON") as refused:
+        settings_from_cloud("shop")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_broken_file_of_secrets_is_named_too(entry, tmp_path, monkeypatch):
+    """Without it the SDK would log in without the password that it has, or with another one."""
+    entry(region_name="north")
+    monkeypatch.setenv("OS_CLIENT_SECURE_FILE", str(tmp_path / "secure.yaml"))
+    (tmp_path / "secure.yaml").write_text("clouds: {shop: {auth: {password: s3cret}}}")
+    assert settings_from_cloud("shop")[1] == {"password": "s3cret"}
+    (tmp_path / "secure.yaml").write_text("clouds:\n  shop: @s3cret")
+    with pytest.raises(InvalidInput, match=r"secure\.yaml, line 2: this isn't YAML") as refused:
+        settings_from_cloud("shop")
+    assert "s3cret" not in str(refused.value)

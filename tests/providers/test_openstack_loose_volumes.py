@@ -11,7 +11,14 @@ from longshore.model.machine import LooseVolume
 from longshore.providers.openstack.loose_volumes import CinderLooseVolumes
 
 METADATA = {"team": "web", "readonly": "True", "longshore:owner": "m/volume-2000", "longshore:source": "volume:x"}
-PROPERTIES = {"hw_disk_bus": "scsi", "os_distro": "debian", "image_id": "i", "checksum": "c", "min_ram": "64"}
+PROPERTIES = {
+    "base_image_ref": "of-this-cloud",
+    "hw_disk_bus": "scsi",
+    "os_distro": "debian",
+    "image_id": "i",
+    "checksum": "c",
+    "min_ram": "64",
+}
 
 
 def volume(id_, name, **more):
@@ -55,7 +62,7 @@ def loose():
 
 
 def test_those_of_servers_and_those_made_only_to_be_read_are_left_out(loose):
-    assert [(v.name, v.ref) for v in loose.all()] == [
+    assert [(v.name, v.ref) for v in loose.volumes()] == [
         ("archive", "volume:a"),
         ("g", "volume:g"),
         ("twin", "volume:b"),
@@ -64,7 +71,7 @@ def test_those_of_servers_and_those_made_only_to_be_read_are_left_out(loose):
 
 
 def test_what_is_said_of_a_volume(loose):
-    found = loose.find("archive")
+    found = loose.volume("archive")
     (disk,) = found.disks
     assert (disk.key, disk.size, disk.storage, disk.name, disk.position) == ("a", 2 << 30, "fast", "archive", 0)
     # what is true of the image alone, or only where it is, isn't said of a copy
@@ -72,13 +79,13 @@ def test_what_is_said_of_a_volume(loose):
     assert found.server_settings.metadata == {"team": "web"}
     assert (found.server_settings.availability_zone, found.annotation) == ("az1", "kept")
     assert found.loose_volume == LooseVolume("available", bootable=True, read_only=True)
-    assert (disk.encrypted, loose.find("volume:c").disks[0].encrypted) == (False, True)
+    assert (disk.encrypted, loose.volume("volume:c").disks[0].encrypted) == (False, True)
 
 
 def test_what_cannot_be_meant_is_refused(loose):
     with pytest.raises(Conflict, match=r"Several volumes may be meant by twin: twin \(b\), twin \(c\)\."):
-        loose.find("twin")
+        loose.volume("twin")
     with pytest.raises(Conflict, match=r"Volume data is attached to server s-1\. Move that server"):
-        loose.find("d")
+        loose.volume("d")
     with pytest.raises(NotFound, match="The project has no volume nothing"):
-        loose.find("nothing")
+        loose.volume("nothing")

@@ -11,8 +11,12 @@ import pytest
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
+from openstack.compute.v2.server_group import ServerGroup
 from openstack.exceptions import NotFoundException
+from openstack.network.v2.floating_ip import FloatingIP
 from openstack.network.v2.port import Port
+from openstack.network.v2.port_forwarding import PortForwarding
+from openstack.network.v2.security_group import SecurityGroup
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
@@ -63,6 +67,7 @@ VOLUMES = {
             "image_id": "i",
             "checksum": "c",
             "os_hash_value": "h",
+            "img_signature_certificate_uuid": "of-this-cloud",
         },
     ),
 }
@@ -127,20 +132,22 @@ def project_of(*names):
 @pytest.mark.parametrize("name", ["web", "web.1", "web(1", "web 2", "[a]"])
 def test_a_server_is_found_by_a_name_that_others_have_within_theirs(name):
     project = project_of("web", "web.1", "webX1", "web(1", "web 2", "xwebx", "[a]", "a")
-    assert NovaMachines(project).find(name).ref == f"id-{name}"
+    assert NovaMachines(project).machine(name).ref == f"id-{name}"
     with pytest.raises(NotFound, match="has no server we"):
-        NovaMachines(project).find("we")
+        NovaMachines(project).machine("we")
 
 
 def test_a_word_that_is_ones_name_and_anothers_id_is_never_the_first_that_fits():
     project = project_of("web", "id-web")
     project.compute.get_server.side_effect = lambda id_: next(project.compute.servers(details=True, name=id_[3:]))
     with pytest.raises(Conflict, match=r"Several servers may be meant by id-web: web \(id-web\), id-web \(id-id-web\)"):
-        NovaMachines(project).find("id-web")
-    assert NovaMachines(project).get("id-web").name == "web"
+        NovaMachines(project).machine("id-web")
+    assert NovaMachines(project).by_reference("id-web").name == "web"
 
 
-@pytest.mark.parametrize("ask", [lambda machines: machines.get("s"), lambda machines: machines.describe(["s"])[0]])
+@pytest.mark.parametrize(
+    "ask", [lambda machines: machines.by_reference("s"), lambda machines: next(machines.describe(["s"]))]
+)
 def test_a_volume_that_is_another_projects_or_gone_by_now_is_one_that_isnt_seen(ask):
     project = project_of("web")
     project.compute.get_server.side_effect = [server()]
@@ -150,11 +157,78 @@ def test_a_volume_that_is_another_projects_or_gone_by_now_is_one_that_isnt_seen(
     assert found.server.unseen_volumes == 1
 
 
+def test_a_port_that_an_administrator_made_is_an_adapter_of_its_server_in_lists_too():
+    """Neutron shows it to the network's owner, under the administrator's project."""
+    project = project_of("web", "db")
+    made = Port.existing(id="p", device_id="id-db", project_id="of-admin", mac_address="fa:16:3e:00:00:02")
+
+    def listed(*, device_id=(), project_id=None):
+        wanted = [device_id] if isinstance(device_id, str) else device_id
+        return [made] if made.device_id in wanted and project_id in (None, made.project_id) else []
+
+    project.network.ports.side_effect = listed
+    found = {machine.name: [nic.mac for nic in machine.nics] for machine in NovaMachines(project).machines()}
+    assert found == {"web": [], "db": ["fa:16:3e:00:00:02"]}
+
+
+def test_groups_of_one_name_are_told_apart_as_in_a_tenants_files():
+    """One of that name at the target may be the copy of the other one, and let in more."""
+    project = project_of("web")
+    port = Port.existing(id="p", device_id="id-web", security_groups=["11111111-a", "33333333-c"])
+    project.network.ports.side_effect = lambda **_: [port]
+    groups = {"11111111-a": "web", "22222222-b": "web", "33333333-c": "db"}
+    project.network.security_groups.return_value = [SecurityGroup.existing(id=i, name=n) for i, n in groups.items()]
+    apart = [ServerGroup.existing(id=i, name="ha", member_ids=[m]) for i, m in (("1-111111-a", "id-web"), ("2-b", "x"))]
+    project.compute.server_groups.side_effect = lambda: iter(apart)
+    found = NovaMachines(project).machine("web")
+    assert found.nics[0].security_groups == ("web-11111111", "db")
+    assert found.server_settings.server_group == "ha-1-111111"
+
+
+def test_the_groups_of_a_port_count_where_the_cloud_does_not_know_port_security():
+    """openstacksdk says False of what Neutron doesn't tell; without it, Neutron lets no port have groups."""
+    told = Port.existing(id="p", security_groups=["g"])
+    off = Port.existing(id="q", security_groups=[], port_security_enabled=False)
+    found = machine_of(server(), around(ports={"s": [told]}))
+    assert (found.nics[0].security_groups, found.server.port_security_off) == (("web",), False)
+    found = machine_of(server(), around(ports={"s": [told, off]}))
+    assert (found.nics[1].security_groups, found.server.port_security_off) == (None, True)
+
+
+def test_a_share_that_a_server_mounts_is_a_device_that_stays_behind():
+    """Since 2025.1: its files are on no disk of the server."""
+    project = project_of("web")
+    answer = project.compute.get.return_value
+    answer.json.return_value = {"shares": [{"share_id": "of-all", "tag": "data", "status": "active"}]}
+    assert NovaMachines(project).machine("web").devices.others == ("the share of-all",)
+    assert project.compute.get.call_args.args == ("/servers/id-web/shares",)
+    answer.ok = False  # 406, as of older ones
+    assert NovaMachines(project).machine("web").devices.others == ()
+
+
+def test_what_a_floating_ip_forwards_to_a_server_is_told():
+    """One address for many servers, as where addresses are dear: it leads to no port, and is lost all the same."""
+    project = project_of("web")
+    project.network.ports.side_effect = lambda **_: [Port.existing(id="p", device_id="id-web")]
+    addresses = [
+        FloatingIP.existing(id="shared", floating_ip_address="172.24.4.9", router_id="r", port_id=None),
+        FloatingIP.existing(id="free", floating_ip_address="172.24.4.8", router_id=None, port_id=None),
+    ]
+    project.network.ips.return_value = addresses
+    leads = {"internal_port_id": "p", "external_port": 2222, "protocol": "tcp"}
+    project.network.port_forwardings.side_effect = lambda ip: [PortForwarding.existing(**leads)] * (ip == "shared")
+    (nic,) = NovaMachines(project).machine("web").nics
+    assert nic.port_features == ("the forwarding of tcp 2222 of 172.24.4.9",)
+    assert [call.args for call in project.network.port_forwardings.call_args_list] == [("shared",)]
+    project.network.port_forwardings.side_effect = NotFoundException
+    assert NovaMachines(project).machine("web").nics[0].port_features == ()
+
+
 def test_a_server_is_looked_for_in_few_where_its_name_allows_that():
     project = project_of("web", "db")
     for name, asked in (("web", {"name": "web"}), ("db.1", {})):
         with suppress(NotFound):
-            NovaMachines(project).find(name)
+            NovaMachines(project).machine(name)
         assert project.compute.servers.call_args.kwargs == {"details": True, **asked}
 
 
@@ -295,12 +369,18 @@ def test_what_a_port_has_beside_its_network_is_told():
         "binding:vnic_type": "direct",
         "qos_policy_id": "gold",
         "extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": "x"}],
+        "numa_affinity_policy": "required",
         "admin_state_up": False,
     }
     port = Port.existing(**{"id": "p", "mac_address": "FA:16:3E:00:00:01", "network_id": "n", **told})
     (nic,) = machine_of(server(), around(ports={"s": [port]})).nics
     assert (nic.model, nic.connected, nic.subports, nic.network_ref) == ("sriov", False, ("VLAN 7 (fa:07)",), "n")
-    said = "the vnic type direct", "the QoS policy gold", "DHCP options (bootfile-name)"
+    said = (
+        "the vnic type direct",
+        "the QoS policy gold",
+        "the numa affinity policy required",
+        "DHCP options (bootfile-name)",
+    )
     assert nic.port_features == said
     (plain,) = machine_of(server(), around()).nics
     assert (plain.model, plain.connected, plain.subports, plain.port_features) == ("virtio", True, (), ())

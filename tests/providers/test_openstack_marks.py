@@ -56,21 +56,21 @@ def marked(**server):
 def test_a_mark_is_made_once_and_taken_away_with_nothing_else(kind, text, description):
     nova, marks = marked(description=description, tags=["blue"])
     as_it_was = vars(nova.server) | {"description": description or ""}
-    before = marks.before("s-1", kind, text)
+    before = marks.before_mark("s-1", kind, text)
     for _ in range(2):
-        marks.put("s-1", kind, text, before)
-    assert marks.before("s-1", kind, text) is None
-    assert marks.take_away("s-1", kind, text, before)
+        marks.mark("s-1", kind, text, before)
+    assert marks.before_mark("s-1", kind, text) is None
+    assert marks.unmark("s-1", kind, text, before)
     assert vars(nova.server) | {"description": nova.server.description or ""} == as_it_was
-    assert not marks.take_away("s-1", kind, text, before)
+    assert not marks.unmark("s-1", kind, text, before)
 
 
 def test_a_description_without_room_and_what_isnt_there_is_said():
     nova, marks = marked(description="x" * 250)
     with pytest.raises(InvalidInput, match="no room for another sentence"):
-        marks.put("s-1", MarkKind.NOTE, NOTE, "")
+        marks.mark("s-1", MarkKind.NOTE, NOTE, "")
     assert nova.server.description == "x" * 250
     with pytest.raises(InvalidInput, match="in no folders"):
-        marks.before("s-1", MarkKind.FOLDER, "Moved")
-    with pytest.raises(NotFound, match="There is no server s-2"):
-        marks.before("s-2", MarkKind.NOTE, NOTE)
+        marks.before_mark("s-1", MarkKind.FOLDER, "Moved")
+    with pytest.raises(NotFound, match="The project has no server s-2"):
+        marks.before_mark("s-2", MarkKind.NOTE, NOTE)

@@ -32,16 +32,16 @@ def quick(monkeypatch):
 
 def test_a_server_that_is_being_stopped_is_waited_for_and_not_stopped_again():
     connection = nova(("ACTIVE", "powering-off"), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
-    NovaPower(connection).off("s")
+    NovaPower(connection).power_off("s")
     connection.compute.stop_server.assert_not_called()
     connection = nova(("ACTIVE", None), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
-    NovaPower(connection).off("s")
+    NovaPower(connection).power_off("s")
     connection.compute.stop_server.assert_called_once_with("s")
 
 
 def test_a_server_that_is_being_started_is_waited_for_and_not_started_again():
     connection = nova(("SHUTOFF", "powering-on"), ("SHUTOFF", "powering-on"), ("ACTIVE", None))
-    NovaPower(connection).on("s")
+    NovaPower(connection).power_on("s")
     connection.compute.start_server.assert_not_called()
 
 
@@ -52,23 +52,23 @@ def test_a_server_of_which_an_image_is_made_is_switched_after_that(before, after
     asked = connection.compute.start_server if after == "ACTIVE" else connection.compute.stop_server
     asked.side_effect = lambda _id: looks.append(connection.compute.get_server.call_count)
     looks = []
-    (NovaPower(connection).on if after == "ACTIVE" else NovaPower(connection).off)("s")
+    (NovaPower(connection).power_on if after == "ACTIVE" else NovaPower(connection).power_off)("s")
     assert looks == [3]
 
 
 def test_what_is_as_wanted_is_left_alone():
     connection = nova(("ACTIVE", None))
-    NovaPower(connection).on("s")
+    NovaPower(connection).power_on("s")
     connection.compute.start_server.assert_not_called()
     connection = nova(("SHUTOFF", None))
-    NovaPower(connection).off("s")
+    NovaPower(connection).power_off("s")
     connection.compute.stop_server.assert_not_called()
 
 
 def test_a_server_that_is_neither_on_nor_off_is_not_started():
     connection = nova(("ERROR", None))
     with pytest.raises(Conflict, match="web can't be started: it is ERROR"):
-        NovaPower(connection).on("s")
+        NovaPower(connection).power_on("s")
     connection.compute.start_server.assert_not_called()
 
 
@@ -99,21 +99,21 @@ def test_a_floating_ip_that_somebody_has_taken_stays_his():
     connection = MagicMock()
     connection.network.get_ip.return_value = SimpleNamespace(port_id="his", floating_ip_address="203.0.113.7")
     with pytest.raises(Conflict, match=r"203\.0\.113\.7 leads to another port"):
-        NeutronFloatingAddresses(connection).attach("ip", "ours", None)
+        NeutronFloatingAddresses(connection).attach_floating_address("ip", "ours", None)
     connection.network.update_ip.assert_not_called()
     for free in (None, "ours"):
         connection.network.get_ip.return_value.port_id = free
-        NeutronFloatingAddresses(connection).attach("ip", "ours", None)
+        NeutronFloatingAddresses(connection).attach_floating_address("ip", "ours", None)
     assert connection.network.update_ip.call_count == 2
 
 
 def test_a_floating_ip_that_somebody_has_led_elsewhere_is_not_taken_from_him():
     connection = MagicMock()
     found = connection.network.get_ip.return_value = SimpleNamespace(port_id="his")
-    assert not NeutronFloatingAddresses(connection).detach("ip", "ours")
+    assert not NeutronFloatingAddresses(connection).detach_floating_address("ip", "ours")
     connection.network.update_ip.assert_not_called()
     found.port_id = "ours"
-    assert NeutronFloatingAddresses(connection).detach("ip", "ours")
+    assert NeutronFloatingAddresses(connection).detach_floating_address("ip", "ours")
     connection.network.update_ip.assert_called_once_with(found, port_id=None)
     connection.network.get_ip.side_effect = sdk.NotFoundException("gone")
-    assert not NeutronFloatingAddresses(connection).detach("ip", "ours")
+    assert not NeutronFloatingAddresses(connection).detach_floating_address("ip", "ours")

@@ -7,8 +7,6 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict
 from longshore.model.target import Owner, PortRequest, ServerPort
-from longshore.providers.openstack.floating import NeutronFloatingAddresses
-from longshore.providers.openstack.ports import NeutronPorts
 from longshore.providers.openstack.server_ports import ServerPorts
 
 OWNER = Owner("m", "home-port-p")
@@ -94,7 +92,7 @@ class Network:
 
 def of(cloud):
     cloud.network = Network(cloud)
-    return ServerPorts(cloud, NeutronPorts(cloud), NeutronFloatingAddresses(cloud))
+    return ServerPorts(cloud)
 
 
 def only(cloud):
@@ -106,13 +104,13 @@ def only(cloud):
 def test_what_is_freed_has_all_that_it_had_and_goes_back(keeps):
     cloud = Cloud(keeps=keeps)
     ports = of(cloud)
-    freed = ports.free(PORT, OWNER)
+    freed = ports.free_port(PORT, OWNER)
     assert (freed.mac, freed.addresses, freed.in_use) == (MAC, (ADDRESS,), False)
     assert (freed.id == "p") is keeps
     assert cloud.floating.port_id == freed.id
-    assert ports.free(PORT, OWNER) == freed, "a second time it is the same one"
-    ports.give_back(PORT, OWNER)
-    ports.give_back(PORT, OWNER)
+    assert ports.free_port(PORT, OWNER) == freed, "a second time it is the same one"
+    ports.give_port_back(PORT, OWNER)
+    ports.give_port_back(PORT, OWNER)
     assert (only(cloud).id, only(cloud).device_id) == (freed.id, "s")
 
 
@@ -120,7 +118,7 @@ def test_one_that_was_lost_on_the_way_is_made_again():
     """Whoever freed it died before there was another one."""
     cloud = Cloud(keeps=False)
     cloud.delete_server_interface("p", server="s")
-    of(cloud).give_back(PORT, OWNER)
+    of(cloud).give_port_back(PORT, OWNER)
     assert (only(cloud).mac_address, only(cloud).device_id) == (MAC, "s")
     assert cloud.floating.port_id == only(cloud).id
 
@@ -129,14 +127,14 @@ def test_one_that_was_lost_on_the_way_is_made_again():
 def test_a_server_that_isnt_off_keeps_it(status):
     cloud = Cloud(keeps=True, status=status)
     with pytest.raises(Conflict, match=f"isn't off .{status}."):
-        of(cloud).free(PORT, OWNER)
+        of(cloud).free_port(PORT, OWNER)
     assert only(cloud).device_id == "s"
 
 
 def test_what_another_server_has_it_keeps():
     cloud = Cloud(keeps=True)
     only(cloud).device_id = "another"
-    for change in (of(cloud).free, of(cloud).give_back):
+    for change in (of(cloud).free_port, of(cloud).give_port_back):
         with pytest.raises(Conflict, match="belongs to another"):
             change(PORT, OWNER)
 
@@ -144,9 +142,9 @@ def test_what_another_server_has_it_keeps():
 def test_where_the_server_is_gone_nothing_is_left_of_what_was_made():
     cloud = Cloud(keeps=False)
     ports = of(cloud)
-    ports.free(PORT, OWNER)
+    ports.free_port(PORT, OWNER)
     del cloud.servers["s"]
-    ports.give_back(PORT, OWNER)
+    ports.give_port_back(PORT, OWNER)
     assert cloud.ports == {}
 
 
@@ -154,5 +152,5 @@ def test_a_floating_ip_that_leads_elsewhere_by_now_stays_there():
     cloud = Cloud(keeps=False)
     cloud.delete_server_interface("p", server="s")
     cloud.floating.port_id = "another"
-    of(cloud).give_back(PORT, OWNER)
+    of(cloud).give_port_back(PORT, OWNER)
     assert cloud.floating.port_id == "another"

@@ -4,7 +4,7 @@ import asyncio
 import os
 from contextlib import contextmanager
 from types import SimpleNamespace
-from unittest.mock import MagicMock, patch
+from unittest.mock import MagicMock, call, patch
 
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
@@ -48,7 +48,7 @@ def cloud(
 
 
 def attachments(connection, **settings) -> Attachments:
-    return Attachments(connection, OpenstackSettings(**settings), CinderVolumes(connection))
+    return Attachments(connection, OpenstackSettings(**settings))
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,18 @@ def test_a_server_is_gone_when_the_cloud_knows_it_no_more():
     told = [SimpleNamespace(status=status, attached_volumes=()) for status in ("ACTIVE", "ACTIVE", "DELETED")]
     connection.compute.get_server.side_effect = [*told, sdk.NotFoundException]
     with patch("longshore.providers.openstack.waiting.time.sleep"):
-        NovaServers(connection, MagicMock()).delete("s")
+        NovaServers(connection).delete_server("s")
     assert connection.compute.get_server.call_count == 4
+
+
+def test_a_server_that_the_cloud_would_keep_for_some_time_is_deleted_for_good():
+    """Nova's reclaim_instance_interval: until then its volumes and ports stay its own."""
+    connection = MagicMock()
+    told = [SimpleNamespace(status=status, attached_volumes=()) for status in ("ACTIVE", *["SOFT_DELETED"] * 2)]
+    connection.compute.get_server.side_effect = [*told, sdk.NotFoundException]
+    with patch("longshore.providers.openstack.waiting.time.sleep"):
+        NovaServers(connection).delete_server("s")
+    assert connection.compute.delete_server.call_args_list == [call("s"), call("s", force=True)]
 
 
 def shared_network(status):
@@ -269,3 +279,17 @@ def test_where_the_cloud_lets_choose_a_machine_keeps_its_mac_on_another_projects
         target.taken.return_value = Taken(may_choose=may)
         facts = gather_for_plan(target, [(machine, request)], None, converts_here=False)
         assert land_nics(machine, request, facts, [])[0].mac == kept
+
+
+def test_limits_that_a_cloud_does_not_tell_are_none():
+    """A policy that forbids the question, and a network service that tells no details of its quota."""
+    connection = MagicMock(current_project_id="ours")
+    connection.compute.get_limits.side_effect = sdk.ForbiddenException
+    storage = {"max_total_volumes": 10, "total_volumes_used": 4, "max_total_volume_gigabytes": None}
+    told = SimpleNamespace(**storage, total_gigabytes_used=None, max_total_snapshots=-1, total_snapshots_used=1)
+    connection.block_storage.get_limits.return_value.absolute = told
+    connection.block_storage.get.return_value.ok = False
+    connection.network.get_quota.return_value.ports = None
+    room = Placement(connection).quota_room()
+    assert (room.instances, room.cores, room.memory_mib, room.ports) == (None, None, None, None)
+    assert (room.volumes, room.gigabytes, room.snapshots) == (6, None, None)

@@ -38,7 +38,6 @@ from longshore.providers.openstack.relay_image import build
 from longshore.providers.openstack.relay_image.glance import upload
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.relay_servers import RelayServers
-from longshore.providers.openstack.volumes import CinderVolumes
 from ports import nobody_listens, port_to_serve
 
 VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
@@ -112,6 +111,42 @@ def servers(monkeypatch):
     made = RelayServers(MagicMock(), OpenstackSettings(transport="relay"))
     made._servers = MagicMock()
     return made
+
+
+@pytest.mark.parametrize(
+    ("floating", "allow", "reached"),
+    [("public", None, "172.24.4.9"), (None, "10.0.0.0/8", "10.1.2.3"), (None, None, "10.1.2.3")],
+)
+def test_a_relay_on_a_network_of_both_kinds_has_the_address_that_can_be_reached(
+    servers, monkeypatch, floating, allow, reached
+):
+    """Neutron's first one may be of IPv6: floating addresses don't lead there, nor does everybody have a route."""
+    ips = [{"subnet_id": "v6", "ip_address": "2001:db8::7"}, {"subnet_id": "v4", "ip_address": "10.1.2.3"}]
+    network = servers._connection.network
+    network.get_port.return_value = SimpleNamespace(fixed_ips=ips, mac_address="fa:16:3e:00:00:01")
+    cidrs = {"v4": ("10.1.2.0/24", "10.1.2.1"), "v6": ("2001:db8::/64", "2001:db8::1")}
+    network.get_subnet.side_effect = lambda id_: SimpleNamespace(id=id_, cidr=cidrs[id_][0], gateway_ip=cidrs[id_][1])
+    network.get_network.return_value.mtu = 1500
+    network.create_ip.return_value.floating_ip_address = "172.24.4.9"
+    servers._settings = OpenstackSettings(transport="relay", relay_floating_network=floating, relay_allow=allow)
+    servers._ports, servers._volumes = MagicMock(), MagicMock()
+    servers._ports.create_port.return_value.addresses = tuple(ip["ip_address"] for ip in ips)
+    for name in ("image_of", "choose_network", "choose_flavor", "of_word", "only", "marked"):
+        monkeypatch.setattr(relay_servers, name, MagicMock())
+    relay_servers.image_of.return_value = SimpleNamespace(id="i", min_disk=1, virtual_size=None)
+    monkeypatch.setattr(servers, "_wait_until_up", lambda _relay: None)
+
+    def route(towards):
+        if ":" in towards:
+            raise Unreachable("no route")
+        return "10.0.0.1/32"
+
+    monkeypatch.setattr(relay_servers, "_own_address", route)
+    relay = servers.boot(Owner("m", "relay"))
+    os.close(relay.key)
+    assert relay.address == reached
+    (request, _) = servers._servers.create_server.call_args.args
+    assert "address=10.1.2.3/24\ngateway=10.1.2.1\n" in request.user_data
 
 
 @pytest.fixture(scope="session")
@@ -285,7 +320,7 @@ def cloud(machine, *, metadata=None, fails=False):
 
 
 def attachments(connection, pool):
-    return RelayAttachments(connection, CinderVolumes(connection), pool)
+    return RelayAttachments(connection, pool)
 
 
 def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
@@ -351,7 +386,7 @@ def test_a_relay_that_dies_is_noticed_with_its_last_words_and_replaced(machine, 
 
 @pytest.mark.parametrize("greeting", [b"", b"NBDMAGICIHAVEOPT\0\3"])
 def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch, greeting):
-    monkeypatch.setattr(remote, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(relay_module, "PATIENCE", 0.3)
     key = os.memfd_create("key")
     os.write(key, f"longshore:{KEY_HEX}\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -363,8 +398,17 @@ def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch
     os.close(key)
 
 
+def test_one_that_is_slow_to_answer_is_kept_for_who_copies_through_it(machine, pool, small, monkeypatch):
+    monkeypatch.setattr(remote, "_ANSWER_WITHIN", 0.3)
+    with attachments(cloud(machine), pool).open(VOLUME, OWNER):
+        machine.process.send_signal(signal.SIGSTOP)
+        threading.Timer(1.5, lambda: machine.process.send_signal(signal.SIGCONT)).start()
+        pool.make_ready(Owner("wf-2", "open-w"))
+        assert small.booted == len(small.there) == 1
+
+
 def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
-    monkeypatch.setattr(remote, "_ANSWER_WITHIN", 10.0)
+    monkeypatch.setattr(relay_module, "PATIENCE", 10.0)
     with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
         asks, answers = threading.Event(), Relay.answers
@@ -452,7 +496,7 @@ def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
     connection.block_storage.volumes.return_value = []
     connection.block_storage.create_volume.return_value = connection.volume
     through = attachments(connection, pool)
-    through._volumes.delete = deleted.append
+    through._volumes.delete_volume = deleted.append
     with through.open_snapshot("the-volume", "the-snapshot", owner) as export:
         assert export.size == 1 << 30
         assert deleted == []

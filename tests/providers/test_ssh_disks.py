@@ -23,7 +23,7 @@ from longshore.errors import (
 )
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.reach import Reach
-from longshore.providers.vsphere import flat_files, ssh_disks, ssh_login
+from longshore.providers.vsphere import flat_files, ssh_disks
 from longshore.providers.vsphere.flat_files import FlatFile
 from longshore.providers.vsphere.settings import VsphereSettings
 from ports import nobody_listens
@@ -181,7 +181,7 @@ def hosts(monkeypatch):
     def sweep(_session, _kinds, *, page):
         return [(None, {"name": name, "runtime.connectionState": state}) for name, state in found.items()]
 
-    monkeypatch.setattr(ssh_login, "sweep", sweep)
+    monkeypatch.setattr(ssh_disks, "sweep", sweep)
     return found
 
 
@@ -192,17 +192,17 @@ def vcenter(settings, kind="VirtualCenter"):
 
 def test_each_connected_host_is_asked_and_those_that_let_nobody_in_say_why(server, settings, hosts):
     hosts |= {ADDRESS: "connected", "esx2.lab": "connected", "esx3.lab": "disconnected"}
-    told = ssh_login.everywhere(vcenter(settings), server.key)
+    told = ssh_disks.try_everywhere(vcenter(settings), server.key)
     assert told["ssh"] == ADDRESS
     assert told["ssh_refused"].startswith("No SSH host key of esx2.lab is known. Get them with")
     hosts.pop(ADDRESS)
     with pytest.raises(InvalidInput, match=r"No SSH host key of esx2\.lab is known"):
-        ssh_login.everywhere(vcenter(settings), server.key)
+        ssh_disks.try_everywhere(vcenter(settings), server.key)
 
 
 def test_a_single_esxi_host_is_where_the_provider_says(server, settings, hosts):
     hosts["localhost.localdomain"] = "connected"
-    told = ssh_login.everywhere(vcenter(replace(settings, host=ADDRESS), "HostAgent"), server.key)
+    told = ssh_disks.try_everywhere(vcenter(replace(settings, host=ADDRESS), "HostAgent"), server.key)
     assert told == {"ssh": ADDRESS}
 
 

@@ -200,7 +200,14 @@ def test_a_nic(places):
         vim.vm.GuestInfo.NicInfo(
             deviceConfigId=4000,
             connected=True,
-            ipAddress=["10.20.30.41", "2001:db8::1", "fe80::250:56ff:feab:cd01", "unknown", "10.0.0.300"],
+            ipAddress=["10.20.30.41", "2001:DB8:0::1", "fe80::250:56ff:feab:cd01", "unknown", "10.0.0.300"],
+        ),
+        # An interface above it tells the same once more, in its own way
+        vim.vm.GuestInfo.NicInfo(
+            deviceConfigId=-1,
+            connected=True,
+            macAddress="00:50:56:ab:cd:01",
+            ipAddress=["10.20.30.41", "2001:db8::1%br0", "fe80::1%br0"],
         ),
         vim.vm.GuestInfo.NicInfo(deviceConfigId=-1, connected=True, ipAddress=["172.17.0.1"]),  # a bridge in the guest
     ]
@@ -208,6 +215,9 @@ def test_a_nic(places):
     assert (on.key, on.mac, on.model, on.pci_slot) == ("4000", "00:50:56:ab:cd:01", "vmxnet3", 192)
     assert on.addresses == ("10.20.30.41", "2001:db8::1")
     assert not on.connected
+    nic.macAddress = "00:00:00:00:00:00"  # of one that has never run: no other machine's either
+    assert described(places, [nic]).nics[0].mac == ""
+    nic.macAddress = "00:50:56:AB:CD:01"
     (off,) = described(places, [nic], runtime__powerState="poweredOff").nics
     assert off.connected
     assert off.addresses == ()
@@ -284,18 +294,50 @@ def test_what_preflight_has_to_know(places):
 def test_devices_that_hold_data_or_are_the_hosts_are_named(places):
     """An NVDIMM has a file system on it as a disk has; of a port of the host hangs what licenses a program."""
     serial, parallel = D.VirtualSerialPort, D.VirtualParallelPort
+    in_drive = D.VirtualCdrom.IsoBackingInfo(fileName="[ds] a.iso")
     devices = [
         D.VirtualNVDIMM(key=18000, deviceInfo=vim.Description(label="NVDIMM 1", summary="")),
         D.VirtualSCSIPassthrough(key=2001),
         serial(key=9000, backing=serial.FileBackingInfo(fileName="[ds] a.log")),
         parallel(key=10000, backing=parallel.DeviceBackingInfo(deviceName="/dev/parport0")),
         *(D.VirtualVMCIDevice(key=12000), D.VirtualKeyboard(key=600), D.VirtualCdrom(key=3002)),
+        D.VirtualCdrom(key=3000, backing=in_drive, connectable=D.VirtualDevice.ConnectInfo(connected=True)),
+        D.VirtualCdrom(key=3001, backing=in_drive, connectable=D.VirtualDevice.ConnectInfo(connected=False)),
         D.VirtualNVDIMMController(key=6000),
     ]
     told = described(places, devices)
-    assert told.devices.others == ("NVDIMM 1", "VirtualSCSIPassthrough 2001", "VirtualParallelPort 10000")
+    ports = ("VirtualSerialPort 9000 ([ds] a.log)", "VirtualParallelPort 10000")
+    left = ("NVDIMM 1", "VirtualSCSIPassthrough 2001", *ports, "VirtualCdrom 3000 ([ds] a.iso)")
+    assert told.devices.others == left
     (said,) = [c.text for c in machine_concerns(told, MigrationRequest()) if c.code == "device-left-behind"]
-    assert "NVDIMM 1, VirtualSCSIPassthrough 2001, VirtualParallelPort 10000" in said
+    assert ", ".join(left) in said
+
+
+@pytest.mark.parametrize(
+    "given", [{"config__nestedHVEnabled": True}, {"config__flags": vim.vm.FlagInfo(vbsEnabled=True)}]
+)
+def test_a_guest_that_is_given_virtualization_is_told_of(places, given):
+    told = described(places, [disk(2000, 1000, 0)], **given)
+    assert [c.code for c in machine_concerns(told, MigrationRequest())] == ["virtualizes"]
+    given = {"config__nestedHVEnabled": False, "config__flags": vim.vm.FlagInfo()}
+    assert not described(places, [disk(2000, 1000, 0)], **given).host_features.virtualizes
+
+
+def test_settings_that_the_guest_is_given_are_named_and_their_values_are_not(places):
+    settings = {"guestinfo.userdata": "c2VjcmV0", "guestinfo.vmtools.buildNumber": "1", "disk.EnableUUID": "TRUE"}
+    vapp = vim.vApp.VmConfigInfo(
+        ovfEnvironmentTransport=["com.vmware.guestInfo"],
+        property=[vim.vApp.PropertyInfo(key=0, id="admin_password", value="secret")],
+    )
+    extra = [vim.option.OptionValue(key=key, value=value) for key, value in settings.items()]
+    told = described(places, [disk(2000, 1000, 0)], config__extraConfig=extra, config__vAppConfig=vapp)
+    assert told.host_features.guest_settings == ("guestinfo.userdata", "vApp property admin_password")
+    (said,) = machine_concerns(told, MigrationRequest())
+    assert (said.code, said.severity.value) == ("guest-settings-left", "warning")
+    assert "guestinfo.userdata, vApp property admin_password" in said.text
+    assert "secret" not in repr(told)
+    vapp.ovfEnvironmentTransport = []  # then it hands nothing over
+    assert described(places, config__vAppConfig=vapp).host_features.guest_settings == ()
 
 
 def test_what_is_encrypted_for_a_virtual_tpm_is_not_the_disks(places):

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from longshore.errors import AccessDenied, NotFound, Unreachable
+from longshore.errors import AccessDenied, Conflict, NotFound, Unreachable
 from longshore.model.inventory import NetworkKind
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
-from longshore.providers.vsphere import machine_list, tags
+from longshore.model.source_marks import MarkKind
+from longshore.model.target import Owner
+from longshore.providers.vsphere import machine_list, making, tags
 from longshore.providers.vsphere.source import VsphereSource
 
 PLACES = {"datacenter": "DC0", "folder": "web", "cluster": "cluster1"}
@@ -52,10 +54,29 @@ def test_filters(source, wanted, names):
     assert len(source.references(wanted)) == len(names)
 
 
+def test_what_has_slashes_in_its_name_is_found_and_made_anew_there(paper, source):
+    place = {**PLACES, "folder": "testing/a%2fb", "cluster": "cluster2", "host": "esx3.lab"}
+    paper.sidedoor.add_machine("crowd00001", "50%25 a%2fb", **PAPER, **place)
+    like, other = source.machine("50% a/b"), source.machine("shop/test")
+    assert (like.name, like.folder) == ("50% a/b", "testing/a/b")
+    assert source.before_mark(other.ref, MarkKind.FOLDER, "testing/a/b") is not None
+    assert source.before_mark(like.ref, MarkKind.FOLDER, "testing/a/b") is None, "it is there already"
+    assert source.before_mark(like.ref, MarkKind.SUFFIX, " a/b") is None
+    with pytest.raises(Conflict, match="called 50% a/b"):
+        making.check(source._session, like)
+    paper.sidedoor.remove_machines("50%25 a%2fb")
+    making.check(source._session, like)
+    assert making._spec(like, making._place(source._session, like), Owner("", "")).name == "50%25 a%2fb"
+
+
 def test_a_machine_is_found_by_what_it_keeps_when_it_is_registered_anew(source):
     (web,) = source.machines(MachineFilter(name="shop-web"))
-    assert source.registered_as(web.instance_uuid) == web.ref
-    assert source.registered_as("50230000-0000-0000-0000-000000000000") is None
+    elsewhere = replace(web, ref="vm-1", instance_uuid="50230000-0000-0000-0000-000000000000")
+    assert source.registered_as(replace(web, ref="vm-1")) == web.ref
+    assert source.registered_as(elsewhere) == web.ref, "by its BIOS UUID"
+    assert source.registered_as(replace(elsewhere, uuid="42230000-0000-0000-0000-000000000000")) is None
+    moved = tuple(replace(disk, location=f"[other] {disk.location}") for disk in web.disks)
+    assert source.registered_as(replace(elsewhere, disks=moved)) is None, "only a copy by hand is left"
 
 
 def test_every_machine_is_told_once_in_the_order_they_were_made(source, monkeypatch):

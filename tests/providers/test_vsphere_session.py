@@ -253,9 +253,12 @@ def test_each_fault_has_its_place_and_one_that_nobody_knows_is_taken_for_one_tha
         assert type(counted(kind)) is Occupied
     assert (type(counted(vim.fault.FileLocked)), counted(vim.fault.FileLocked).code) == (Occupied, "file-locked")
     assert type(counted(vim.fault.InvalidPowerState)) is Conflict
-    for kind in (vmodl.fault.HostNotConnected, vmodl.fault.HostCommunication, vim.fault.Timedout):
+    away = (vmodl.fault.HostNotConnected, vmodl.fault.HostCommunication, vim.fault.Timedout)
+    for kind in (*away, vim.fault.InaccessibleDatastore):
         assert type(counted(kind)) is Unreachable
     for kind in (vmodl.fault.SystemError, vim.fault.CannotAccessFile, vmodl.fault.RequestCanceled):
+        assert counted(kind).code == FAULT
+    for kind in (vim.fault.GenericVmConfigFault, vim.fault.CannotAccessVmDisk):
         assert counted(kind).code == FAULT
     for kind in (vmodl.fault.NotSupported, vim.fault.NoDiskSpace, vim.fault.RestrictedVersion):
         assert counted(kind).code == ProviderError.code

@@ -4,11 +4,12 @@ from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from longshore.errors import ProviderError
+from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
-from longshore.providers.vsphere import power, snapshots, tasks
+from longshore.providers.vsphere import power, snapshots, source_marks, tasks
 
 OWNER = Owner("m", "snapshot")
 
@@ -65,6 +66,20 @@ def test_nobody_says_that_there_is_none_while_it_is_still_being_made(creating, m
         snapshots.find(Session(), "vm-1", OWNER)
 
 
+def test_a_snapshot_is_not_gone_because_its_task_is_forgotten(monkeypatch):
+    def forgotten(_session, task, *_):
+        raise vmodl.fault.ManagedObjectNotFound(obj=task)
+
+    task = vim.Task("task-1", None)
+    node = SimpleNamespace(snapshot=SimpleNamespace(RemoveSnapshot_Task=lambda **_: task))
+    monkeypatch.setattr(tasks, "wait", forgotten)
+    monkeypatch.setattr(snapshots, "_node", lambda *_: node)
+    monkeypatch.setattr(snapshots, "_owner", lambda _: OWNER.tag)
+    monkeypatch.setattr(snapshots, "_consolidate", lambda *_: None)
+    with pytest.raises(ProviderError, match="vc has forgotten a task"):
+        snapshots.remove(Session(), "vm-1", "snapshot-1")
+
+
 @pytest.mark.parametrize(("events", "mark"), [((), ""), ((7, 31, 12), "31"), (None, None)])
 def test_the_last_start_is_the_newest_event_of_one(events, mark):
     session = Session(events)
@@ -72,3 +87,11 @@ def test_the_last_start_is_the_newest_event_of_one(events, mark):
     for wanted in session.asked:
         assert wanted.entity.entity._moId == "vm-1"
         assert "VmPoweredOnEvent" in wanted.eventTypeId
+
+
+def test_an_adapter_that_cannot_be_unplugged_is_no_reason_to_leave_the_others_plugged_in(monkeypatch):
+    plug = vim.vm.device.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True)
+    plain = vim.vm.device.VirtualVmxnet3(key=4001, connectable=plug)
+    devices = [vim.vm.device.VirtualSriovEthernetCard(key=4000), plain]
+    monkeypatch.setattr(source_marks, "read", lambda *_: {"config.hardware.device": devices})
+    assert source_marks.before(Session(), "vm-1", MarkKind.DISCONNECT, "") == "4001"

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 from cloud_stand_in import Cloud
+from fastapi.testclient import TestClient
 
 from longshore.engine import embedded
 from longshore.model.machine import Disk
@@ -226,3 +227,21 @@ def test_volumes_that_no_machine_has_are_moved_by_migrations_of_their_own(ask):
     ask.store.ledger.settle(entry.id, EntryState.MADE, ref="id-under-way")
     assert [v["name"] for v in ask("GET", "/v1/providers/vc/volumes").json()] == ["archive", "broken", "under-way"]
     assert [v["name"] for v in ask("GET", "/v1/providers/cloud/volumes").json()] == ["archive", "broken"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/migrations/resume", '{"ids": ["%s"]}'),
+        ("/v1/replicas/adopt", '{"target": "%s"}'),
+        ("/v1/replica-groups", '{"name": "rack", "members": {"%s": 1}}'),
+    ],
+)
+@pytest.mark.parametrize("letter", ["\\ud800", "\\u0000"])
+def test_what_no_database_can_hold_is_refused_wherever_it_stands(each_state, path, body, letter):
+    store = Store(each_state)
+    app = create_app(store, local_files=True)
+    with TestClient(app, raise_server_exceptions=False, headers={"Content-Type": "application/json"}) as client:
+        answer = client.post(path, content=body % letter)
+    store.close()
+    assert answer.status_code < 500, answer.text

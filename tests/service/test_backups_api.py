@@ -85,8 +85,9 @@ def test_a_server_that_overwrites_is_noticed_by_check(ask, s3, monkeypatch):
     heedless = lambda environ, begin: real({n: v for n, v in environ.items() if not n.startswith("HTTP_IF_")}, begin)  # noqa: E731
     monkeypatch.setattr(s3, "_app", heedless)
     said = ask("POST", "/v1/vaults/away/check")
-    assert said.status_code == 400
-    assert "creates what is there already" in said.text
+    assert said.status_code == 200  # what is in the vault is looked at all the same
+    (fault,) = said.json()["faults"]
+    assert "creates what is there already" in fault
 
 
 @pytest.mark.parametrize(
@@ -401,6 +402,21 @@ def test_a_point_that_is_held_is_deleted_by_nobody_until_it_is_released(ask, vau
     assert ask("DELETE", at).status_code == 200
     assert ask("POST", f"{at}/hold", {}).status_code == 404
     assert not list(vault.store.names("holds"))
+
+
+def test_a_check_of_a_policy_says_which_of_its_machines_is_gone_and_checks_the_others(ask, store, vault, monkeypatch):
+    real = clouds.connect
+    monkeypatch.setattr(
+        clouds, "connect", lambda kind, *rest: (real if kind == "vault" else CloudWithLittleRoom)(kind, *rest)
+    )
+    store.providers.add("cloud", "openstack", {}, {})
+    wanted = {"name": "nightly", "source": "cloud", "vault": "offsite", "machines": ["s-1"], "schedule": "every 1d"}
+    made = ask("POST", "/v1/backup-policies", {**wanted, "retention": "last 1"}).json()
+    store.backup_policies.change(made["id"], machines=["gone", "s-1"])
+    gone, *others = ask("POST", "/v1/backup-policies/nightly/check").json()
+    assert (gone["code"], gone["machine"], gone["text"]) == ("machine-not-found", "gone", "There is no server gone.")
+    assert "longshore backup policy set" in gone["advice"]
+    assert "source-quota-snapshots" in [one["code"] for one in others]
 
 
 def test_a_vault_is_copied_into_another_and_never_in_clear_unasked(ask, vault, store, tmp_path):

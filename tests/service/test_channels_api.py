@@ -120,6 +120,7 @@ def test_a_test_says_whether_it_was_taken(api, tmp_path, monkeypatch):
         assert (message["occasion"], message["name"]) == ("test", "oncall")
         webhook.answers = [500]
         answer = api("ann", "POST", f"{CHANNELS}/oncall/test")
+        assert answer.status_code == 502
         assert "It answered with status 500" in answer.json()["message"]
         assert "swordfish" not in answer.text
     finally:

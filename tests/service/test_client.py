@@ -233,6 +233,39 @@ def test_a_server_needs_credentials(monkeypatch, tmp_path):
         to_server("https://longshore:9797")
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("clouds: {bad: {auth: x}}", "describe a cloud: it, and auth in it, are names with values"),
+        ("clouds: {bad: }", "describe a cloud: it, and auth in it, are names with values"),
+        ("clouds:\n  bad: {auth: {password: a:b: c}}", r"clouds\.yaml, line 2: this isn't YAML"),
+    ],
+)
+def test_a_clouds_yaml_that_cannot_be_used_is_told(monkeypatch, tmp_path, file, said):
+    (tmp_path / "clouds.yaml").write_text(file)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    monkeypatch.setenv("OS_CLOUD", "bad")
+    with pytest.raises(InvalidInput, match=said):
+        to_server("https://longshore:9797")
+
+
+@pytest.mark.parametrize(
+    "url", ["longshore", "ftp://longshore", "http://", "https://[::1", "https://l:99999", "https://l l"]
+)
+def test_what_is_no_address_of_a_server_is_told(url):
+    with pytest.raises(InvalidInput, match="is no server's address"):
+        to_server(url)
+
+
+def test_a_host_that_cannot_be_is_told(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
+    for name, value in {"AUTH_URL": "https://a..b/v3", "USERNAME": "u", "PASSWORD": "p", "PROJECT_NAME": "x"}.items():
+        monkeypatch.setenv(f"OS_{name}", value)
+    with pytest.raises(InvalidInput, match=r"Such a host can't be: Failed to parse: 'a\.\.b'"):
+        to_server("https://longshore:9797").ask("GET", "/v1/me")
+
+
 @pytest.mark.parametrize("command", [ShowMigration, DeleteMigration])
 def test_a_refusal_advises_what_one_types_there(server, command):
     """One that answers something and one that doesn't, as `openstack` runs them."""

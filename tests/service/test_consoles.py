@@ -7,7 +7,7 @@ from test_tenants import MIGRATION
 
 from longshore.errors import NotFound
 from longshore.model.target import Server
-from longshore.service.consoles import plain
+from longshore.service.migrations import plain
 
 
 class Printing(Cloud):

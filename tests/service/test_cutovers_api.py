@@ -105,3 +105,9 @@ def test_only_what_waits_for_a_cutover_has_one(anns):
     for ask in (anns.store.migrations.request_cutover, anns.store.migrations.take_cutover_back):
         with pytest.raises(Conflict, match=r"\(backup\) isn't a warm migration"):
             ask(record.id)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_calendar_has_in_utc_is_refused(anns, at):
+    said = "at: that moment is before the year 1 or after the year 9999 in UTC."
+    assert refused(anns, "ann", "POST", f"/v1/migrations/{waiting(anns)}/cutover", 400, {"at": at}) == said

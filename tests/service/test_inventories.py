@@ -9,6 +9,7 @@ from cloud_stand_in import MACHINE, Cloud
 from longshore.errors import InvalidInput
 from longshore.model.machine import Nic, PowerState
 from longshore.model.search import parse_search
+from queued import queue_migration
 
 PAGE = "/v1/providers/vc/inventory/machines"
 
@@ -107,8 +108,13 @@ def test_a_search_has_an_end():
 def test_migrations_are_listed_newest_first_page_by_page(api):
     source, target = (provider["id"] for provider in api.did("ann", "GET", "/v1/providers"))
     for number in range(5):
-        api.store.migrations.add(
-            machine_name=f"m{number}", machine_ref=f"vm-{number}", source_id=source, target_id=target, request={}
+        queue_migration(
+            api.store.migrations,
+            machine_name=f"m{number}",
+            machine_ref=f"vm-{number}",
+            source_id=source,
+            target_id=target,
+            request={},
         )
     admin = "/v1/migrations?all_projects=true&newest=true&limit=2"
     first = api.did("admin", "GET", admin)

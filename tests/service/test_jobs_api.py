@@ -11,6 +11,7 @@ from test_tenants import OPENSTACK, VSPHERE, Api
 
 from in_process import longshore
 from longshore.store import Scope, StateDirectory, Store
+from queued import queue_migration
 
 MOVES = ["cold", "dry-run", "warm", "volume"]
 OTHERS = ["verification", "prune", "backup", "replica", "inspection"]
@@ -27,8 +28,13 @@ def api(tmp_path, monkeypatch):
     vc, cloud = (api.did("ann", "POST", "/v1/providers", one)["provider"]["id"] for one in (VSPHERE, OPENSTACK))
     anns = store.scoped(Scope("project-a"))
     for kind in (*MOVES, *OTHERS):
-        anns.migrations.add(
-            machine_name=f"of-{kind}", machine_ref=f"r-{kind}", source_id=vc, target_id=cloud, request={"type": kind}
+        queue_migration(
+            anns.migrations,
+            machine_name=f"of-{kind}",
+            machine_ref=f"r-{kind}",
+            source_id=vc,
+            target_id=cloud,
+            request={"type": kind},
         )
     store.migrations.update(ids_of(store)["prune"], status="failed")
     yield api
@@ -57,7 +63,7 @@ def test_what_was_done_for_one_is_found_by_it_and_another_projects_is_nobodys(ap
     asked = {"type": "inspection", "of": ids["replica"]}
     one = api.store.migrations.get(ids["volume"])
     names = {"machine_name": "later", "machine_ref": "r-later", "source_id": one.source_id, "target_id": one.target_id}
-    api.store.scoped(Scope("project-a")).migrations.add(**names, request=asked)
+    queue_migration(api.store.scoped(Scope("project-a")).migrations, **names, request=asked)
     found = api.did("ann", "GET", f"/v1/jobs?of={ids['replica']}")
     assert [job["machine_name"] for job in found] == ["later"]
     assert api.did("ann", "GET", f"/v1/job-counts?of={ids['replica']}")["total"] == 1
@@ -176,10 +182,10 @@ def test_the_last_try_of_each_machine_is_told_by_itself(api):
     api.store.migrations.update(first.id, status="failed")
     anns, sides = api.store.scoped(Scope("project-a")), {"source_id": first.source_id, "target_id": first.target_id}
     assert types(api.did("ann", "GET", "/v1/migrations?status=failed&last=true")) == ["cold"]
-    dry = anns.migrations.add(**again, **sides, request={"type": "dry-run"})
+    dry = queue_migration(anns.migrations, **again, **sides, request={"type": "dry-run"})
     api.store.migrations.update(dry.id, status="done")
     assert types(api.did("ann", "GET", "/v1/migrations?status=failed&last=true")) == ["cold"], "it isn't moved by that"
-    anns.migrations.add(**again, **sides, request={"type": "warm"})
+    queue_migration(anns.migrations, **again, **sides, request={"type": "warm"})
     assert api.did("ann", "GET", "/v1/migrations?status=failed&last=true") == []
     assert types(api.did("ann", "GET", "/v1/migrations?status=failed")) == ["cold"]
     last = api.did("ann", "GET", "/v1/migration-counts?last=true")["statuses"]

@@ -13,8 +13,9 @@ from tokens import CALLERS
 
 from longshore.client import Client, Remote, calls
 from longshore.model.status import Status
-from longshore.service import stream, streams
+from longshore.service import stream, turns
 from longshore.store import Scope, StateDirectory, Store
+from queued import queue_migration
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def served(tmp_path_factory):
     target = anns.providers.add("cloud", "openstack", {}, {})
     for number in range(5):
         names = {"machine_name": f"web{number}", "machine_ref": f"vm-{number}"}
-        anns.migrations.add(**names, source_id=source.id, target_id=target.id, request={})
+        queue_migration(anns.migrations, **names, source_id=source.id, target_id=target.id, request={})
     anns.migrations.update(anns.migrations.all()[-1].id, status=Status.DONE)
     for name in ("a", "b", "c"):
         anns.plans.add(name, {"name": name, "source": "vc", "target": "cloud", "machines": []})
@@ -145,7 +146,7 @@ def test_a_stream_ends_soon_after_its_token(served, monkeypatch):
 
 
 def test_a_project_follows_so_many_migrations_at_once_and_others_follow_theirs(served, monkeypatch):
-    monkeypatch.setattr(streams, "OF_A_PROJECT", 2)
+    monkeypatch.setattr(turns, "OF_STREAMS", 2)
     first, second = follow(served, "ann"), follow(served, "ann")
     third = follow(served, "ann")
     assert (third.status_code, third.json()["code"]) == (429, "too-many-requests")

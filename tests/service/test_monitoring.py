@@ -20,8 +20,8 @@ from longshore.model.replica import Protection
 from longshore.model.status import Status
 from longshore.service import create_app
 from longshore.store import NewMigration, StateDirectory, Store
-from longshore.store.audits import Audited
 from longshore.store.backup_policies import NewBackupPolicy
+from longshore.store.points import Audited
 from longshore.store.tables import JobRow
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"

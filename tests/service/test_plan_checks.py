@@ -15,6 +15,7 @@ from longshore.errors import NotFound, Unreachable
 from longshore.flows.plans.check import AT_ONCE
 from longshore.store import Scope
 from longshore.store.tables import utc_now
+from queued import queue_migration
 
 pytestmark = pytest.mark.long
 
@@ -173,8 +174,8 @@ def test_a_machine_that_is_under_way_otherwise_is_told_of_by_its_migration(api):
     Many.may_go_on.set()
     own = api.store.scoped(Scope("project-a"))
     vc, cloud = (own.providers.get(name).id for name in ("vc", "cloud"))
-    under_way = own.migrations.add(
-        machine_name="web1", machine_ref="vm-1", source_id=vc, target_id=cloud, request={"type": "cold"}
+    under_way = queue_migration(
+        own.migrations, machine_name="web1", machine_ref="vm-1", source_id=vc, target_id=cloud, request={"type": "cold"}
     )
     found = [one for one in ended(api, api.did("ann", "POST", AT, {}))["concerns"] if one["machine"] == "web1"]
     assert [(one["code"], one["subject"]) for one in found] == [("already-migrating", under_way.id)]

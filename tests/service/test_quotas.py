@@ -14,6 +14,7 @@ from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.service import create_app
 from longshore.store import NewMigration, Scope, StateDirectory, Store
+from queued import queue_migration
 
 QUOTAS = {"migrations": 2, "plans": 2, "providers": 3, "plan_machines": 4, "plan_bytes": 1024}
 
@@ -81,7 +82,9 @@ def test_a_project_has_so_many_migrations_that_have_not_ended(ask, store):
     anns = store.scoped(Scope("project-a"))
     source, target = (anns.providers.get(name).id for name in ("vc", "cloud"))
     for n in range(2):
-        anns.migrations.add(machine_name="x", machine_ref=f"x{n}", source_id=source, target_id=target, request={})
+        queue_migration(
+            anns.migrations, machine_name="x", machine_ref=f"x{n}", source_id=source, target_id=target, request={}
+        )
     answer = ask("ann", "POST", "/v1/migrations", MIGRATION)
     refused(answer, 409, "it has 2, and 1 are asked for")
     plan = PLAN | {"mappings": {"networks": {"VM Network": "private"}}}

@@ -438,7 +438,7 @@ def test_a_fault_of_ours_is_told_by_its_id_alone(api, monkeypatch):
     def broken(_self):
         raise RuntimeError("with a s3cret-word in it")
 
-    monkeypatch.setattr("longshore.store.Providers.all", broken)
+    monkeypatch.setattr("longshore.store.providers.Providers.all", broken)
     with capture_logs([merge_contextvars]) as logs:
         answer = api("ann", "GET", "/v1/providers")
     assert (answer.status_code, answer.json()["code"]) == (500, "unforeseen")

@@ -96,6 +96,21 @@ def test_a_second_vault_is_had_again_where_it_is_here_and_one_that_is_left_alone
         assert (shown["vault"], shown["copy_to"]) == ("offsite", copied_to)
 
 
+def test_what_a_point_of_a_moment_to_come_tells_is_not_the_newest(ask, vault, tmp_path):
+    rules = {**RULES, "retention": "last 7, zone UTC"}
+    with_point(vault, tmp_path, "web", datetime.now(UTC) + timedelta(days=300), policy=NIGHTLY, rules=rules)
+    ask("POST", IMPORT, {"sources": {"images": "elsewhere"}})
+    assert ask("GET", f"{POLICIES}/nightly").json()["retention"] == RULES["retention"]
+
+
+def test_a_machine_that_is_gone_since_keeps_no_policy_from_coming_back(ask, vault, tmp_path):
+    rules = {**RULES, "name": "weekly", "source": "elsewhere", "machines": ["gone", "web"], "filter": None}
+    with_point(vault, tmp_path, "db", policy=WEEKLY, rules=rules)
+    said = {one["id"]: one for one in ask("POST", IMPORT, {}).json()}
+    assert said[WEEKLY]["outcome"] == "made", said[WEEKLY]["error"]
+    assert ask("GET", f"{POLICIES}/weekly").json()["machines"] == ["gone", "web"]
+
+
 def test_it_goes_on_at_once_when_that_is_wanted(ask):
     ask("POST", IMPORT, {"sources": {"images": "elsewhere"}, "paused": False})
     assert ask("GET", f"{POLICIES}/nightly").json()["due_at"]

@@ -9,6 +9,7 @@ from longshore.model.job import JobKind
 from longshore.model.status import Status
 from longshore.store import Store, WorkerRecord
 from longshore.store.tables import JobRow, utc_now
+from queued import queue_migration
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5))
 ME = WorkerRecord("me", "host", 1, "5", 4, ())
@@ -26,8 +27,8 @@ def store(each_state):
 def warm(store):
     cloud = store.providers.add("cloud", "openstack", {}, {}).id
     request = {"type": "warm"}
-    return store.migrations.add(
-        machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request=request
+    return queue_migration(
+        store.migrations, machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request=request
     ).id
 
 

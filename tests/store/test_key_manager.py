@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 
 import pytest
 from sqlalchemy import select
@@ -168,3 +169,33 @@ def test_a_secret_that_somebody_removed_and_a_machine_that_may_not_ask_are_said(
     identity.secrets.clear()
     with pytest.raises(NotFound, match="isn't in Barbican any more"):
         opened().providers.secrets(record.id)
+
+
+def test_barbican_without_its_version_in_the_catalogue_and_with_it_is_the_same(opened, identity):
+    store = opened()
+    store.providers.add("vc", "vsphere", {}, SECRETS)
+    of_catalogue = identity.answer
+
+    def versioned(*asked):
+        status, told = of_catalogue(*asked)
+        for service in told.get("token", {}).get("catalog", []) if isinstance(told, dict) else ():
+            for endpoint in service["endpoints"]:
+                endpoint["url"] = f"{identity.url}/v1/" if service["type"] == "key-manager" else endpoint["url"]
+        return status, told
+
+    identity.answer = versioned
+    assert opened().providers.secrets(store.providers.get("vc").id) == SECRETS
+
+
+def test_nothing_of_a_secret_is_logged_or_told(opened, identity, caplog):
+    caplog.set_level(logging.DEBUG)
+    coded = base64.b64encode(json.dumps(SECRETS).encode()).decode()
+    store = opened()
+    record = store.providers.add("vc", "vsphere", {}, SECRETS)
+    identity.answer = lambda *_: (400, {"title": "Bad Request", "description": f"{coded!r} is not of type 'integer'"})
+    with pytest.raises(ProviderError, match=r"couldn't keep a secret: Bad Request\.") as refused:
+        store.providers.change(record.id, {}, {"password": SECRETS["password"]})
+    for told in (caplog.text, str(refused.value)):
+        assert coded not in told
+        assert SECRETS["password"] not in told
+    assert "X-Auth-Token" not in caplog.text

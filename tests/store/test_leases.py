@@ -18,6 +18,7 @@ from longshore.flows.workflows import FLOWS
 from longshore.store import Leases, StateDirectory, Store, clock, workers
 from longshore.store.database import Database
 from longshore.store.tables import WorkerRow
+from queued import queue_migration
 
 pytestmark = pytest.mark.long
 
@@ -54,7 +55,9 @@ def store(tmp_path):
 def begun(store, clocks):
     """A migration that a worker has, and that worker's lease."""
     cloud = store.providers.add("cloud", "vsphere", {}, {}).id
-    store.migrations.add(machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={})
+    queue_migration(
+        store.migrations, machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={}
+    )
     busy, lease = joined(store)
     assert len(look(store, busy)) == 1
     return busy, lease

@@ -13,6 +13,7 @@ from longshore.model.status import Status
 from longshore.model.target import Owner
 from longshore.store import JobFilter, Leases, NewMigration, Scope, StateDirectory, Store, ThingKind
 from longshore.store.provider_ledger import Outside
+from queued import queue_migration
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +93,14 @@ def test_what_was_taken_is_started_once_though_its_worker_never_heard_of_it(
 
 def test_a_migration_is_queued_once_and_that_is_said(store, cloud, lossy):
     with lossy(store.database):
-        record = store.migrations.add(
-            machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={}
+        record = queue_migration(
+            store.migrations, machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={}
         )
     assert [found.id for found in store.migrations.page(10, fitting=JobFilter(provider_id=cloud))] == [record.id]
     with pytest.raises(Conflict, match="migrated already"):
-        store.migrations.add(machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={})
+        queue_migration(
+            store.migrations, machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={}
+        )
 
 
 def test_a_plan_is_made_and_removed_once(store, lossy):
@@ -165,7 +168,9 @@ def test_a_wish_is_heard_though_the_migration_ends_before_that_can_be_said(store
 
 
 def test_a_migration_is_removed_once(store, cloud, lossy):
-    record = store.migrations.add(machine_name="db", machine_ref="vm-3", source_id=cloud, target_id=cloud, request={})
+    record = queue_migration(
+        store.migrations, machine_name="db", machine_ref="vm-3", source_id=cloud, target_id=cloud, request={}
+    )
     store.migrations.end_job(record.id, record.job.id, status=Status.DONE)
     with lossy(store.database):
         store.migrations.remove(record.id[:30])

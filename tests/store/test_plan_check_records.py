@@ -3,12 +3,14 @@
 import pytest
 
 from longshore.model.request import CheckRequest
+from queued import queue_migration
 
 
 @pytest.fixture
 def check(store):
     vc, cloud = (store.providers.add(*words, {}) for words in (("vc", "vsphere", {}), ("cloud", "openstack", {})))
-    return store.migrations.add(
+    return queue_migration(
+        store.migrations,
         machine_name="shop",
         machine_ref="p",
         source_id=vc.id,

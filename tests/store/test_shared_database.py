@@ -12,6 +12,7 @@ from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.store import StateDirectory, Store
 from longshore.store.database import PATIENCE, Database
 from postgresql import PASSWORD
+from queued import queue_migration
 
 
 @pytest.mark.long
@@ -74,8 +75,8 @@ def test_one_machine_is_not_migrated_twice_at_once_by_two_who_ask_at_the_same_mo
 
     def ask(_):
         try:
-            return store.migrations.add(
-                machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={}
+            return queue_migration(
+                store.migrations, machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={}
             )
         except Conflict:
             return None
@@ -88,7 +89,9 @@ def test_one_machine_is_not_migrated_twice_at_once_by_two_who_ask_at_the_same_mo
 def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path):
     store = Store(StateDirectory(tmp_path, postgresql.database()))
     cloud = store.providers.add("cloud", "openstack", {}, {}).id
-    record = store.migrations.add(machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={})
+    record = queue_migration(
+        store.migrations, machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={}
+    )
     store.events.say(record.id, "checking", "login\0:")
     assert store.events.of(record.id)[0].text == "login�:"
     store.close()

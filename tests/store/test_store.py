@@ -11,13 +11,14 @@ from longshore.model.target import Owner
 from longshore.store import EntryState, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import Base, SecretRow
+from queued import queue_migration
 
 
 def add_migration(store):
     source = store.providers.add("vc", "vsphere", {}, {})
     target = store.providers.add("cloud", "openstack", {}, {})
-    return store.migrations.add(
-        machine_name="web", machine_ref="vm-1", source_id=source.id, target_id=target.id, request={}
+    return queue_migration(
+        store.migrations, machine_name="web", machine_ref="vm-1", source_id=source.id, target_id=target.id, request={}
     )
 
 
@@ -130,9 +131,9 @@ def test_one_machine_is_not_migrated_twice_at_once(store):
     record = add_migration(store)
     again = {"machine_name": "web", "machine_ref": "vm-1", "source_id": record.source_id}
     with pytest.raises(Conflict, match=record.id):
-        store.migrations.add(**again, target_id=record.target_id, request={})
+        queue_migration(store.migrations, **again, target_id=record.target_id, request={})
     store.migrations.update(record.id, status=Status.FAILED)
-    assert store.migrations.add(**again, target_id=record.target_id, request={}).id != record.id
+    assert queue_migration(store.migrations, **again, target_id=record.target_id, request={}).id != record.id
 
 
 def test_the_beginning_of_an_id_is_enough(store):

@@ -15,11 +15,11 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "guests"))
 from tree import guest_in
 
-from longshore.guests import NicName
 from longshore.guests.boot_entries import default_entry
 from longshore.guests.interfaces import LINK_DIRECTORY, keep_nic_names
 from longshore.guests.linux_boot import linux_drivers
 from longshore.guests.linux_findings import linux_findings
+from longshore.guests.report import NicName
 from longshore.model.guest import GuestFindings
 
 FOLDER = Path(__file__).parent / "guests"

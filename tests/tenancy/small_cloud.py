@@ -145,12 +145,15 @@ class SmallCloud(SmallImages):
         self.seen_by = {}  # by id: the other projects that may see something; without a word here all may
         self.compute = SmallCompute()
         self.users = {}  # names by id: what an administrator may list
+        self.most_users, self.keystone_has_pages = None, True  # how many at once
         self.requests = Counter()  # (method, collection)
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
         self.forwardings = {}  # by floating IP's id
+        self.helpers = {}  # by router's id
         self.largest_mtu = 9000
+        self.rules_of_new_groups = [{"direction": "egress", "ethertype": version} for version in ("IPv4", "IPv6")]
         self.network_types = ["vxlan", "flat", "vlan"]
         self.zones = ["nova"]
         self.lock = threading.RLock()
@@ -228,7 +231,7 @@ class SmallCloud(SmallImages):
 
     def handle(self, method, path, query, body, project):
         if path.startswith("/v3"):
-            return self.keystone(path, body, project)
+            return self.keystone(path, query, body, project)
         self.requests[method, path.split("/")[-2 if path.count("/") > 2 else -1]] += 1
         self.log.append((method, path, body))
         for fault in self.faults:
@@ -245,13 +248,14 @@ class SmallCloud(SmallImages):
             return self.compute.handle(method, path.removeprefix("/compute/v2.1").strip("/"), query, body, project)
         return self.neutron(method, path.removeprefix("/network/v2.0").strip("/"), query, body, project)
 
-    def keystone(self, path, body, project):
+    def keystone(self, path, query, body, project):
         if path in ("/v3", "/v3/"):
             links = [{"rel": "self", "href": f"{self.url}/v3/"}]
             return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}
         if path == "/v3/users" and project == "admin":
-            listed = {"user-of-admin": "user-of-admin", **self.users}.items()
-            return 200, {"users": [{"id": i, "name": name, "domain_id": "default"} for i, name in listed]}
+            listed, after = {"user-of-admin": "user-of-admin", **self.users}, query.get("marker", "")
+            users = [{"id": i, "name": listed[i], "domain_id": "default"} for i in sorted(listed) if i > after]
+            return 200, {"users": users[: self.most_users], **self.further(users, path)}
         if path != "/v3/auth/tokens":
             return 403, {"error": {"code": 403, "message": "not for members", "title": "Forbidden"}}
         project = body["auth"]["scope"]["project"]["name"]
@@ -272,6 +276,13 @@ class SmallCloud(SmallImages):
             "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
 
+    def further(self, users, path):
+        """Return what Keystone says beside a list. Older versions only say that it was cut off."""
+        if self.most_users is None or len(users) <= self.most_users:
+            return {"links": {"next": None, "self": path, "previous": None}}
+        after = f"http://inside.example{path}?marker={users[self.most_users - 1]['id']}"
+        return {"links": {"next": after if self.keystone_has_pages else None}, "truncated": True}
+
     def neutron(self, method, path, query, body, project):
         if path in ("", "v2.0"):
             links = [{"rel": "self", "href": f"{self.url}/network/v2.0"}]
@@ -284,7 +295,7 @@ class SmallCloud(SmallImages):
             of_each = [{"resource": "network", "state": "available"}, {"resource": "router", "state": "available"}]
             return 200, {"availability_zones": [{"name": name, **of} for name in self.zones for of in of_each]}
         parts = path.split("/")
-        head = 2 if parts[0] in ("qos", "fwaas") else 1
+        head = 2 if parts[0] in ("qos", "fwaas", "vpn") else 1
         collection, rest = "/".join(parts[:head]), parts[head:]
         if len(rest) > 1 and collection == "qos/policies":
             policy = self.things[collection][rest[0]]
@@ -315,6 +326,8 @@ class SmallCloud(SmallImages):
             return 404, {"NeutronError": {"type": "NotFound", "message": f"no {rest[0]}", "detail": ""}}
         if rest[1:] == ["port_forwardings"]:
             return 200, {"port_forwardings": self.forwardings.get(rest[0], [])}
+        if rest[1:] == ["conntrack_helpers"]:
+            return 200, {"conntrack_helpers": self.helpers.get(rest[0], [])}
         if rest[1:] == ["tags"]:
             thing["tags"] = body["tags"]
             return 200, {"tags": body["tags"]}
@@ -335,9 +348,8 @@ class SmallCloud(SmallImages):
         thing |= json.loads(json.dumps(DEFAULTS.get(collection, {}))) | given
         self.things.setdefault(collection, {})[thing["id"]] = thing
         if collection == "security-groups":
-            for ethertype in ("IPv4", "IPv6"):
-                rule = {"security_group_id": thing["id"], "direction": "egress", "ethertype": ethertype}
-                self.add("security-group-rules", rule, project)
+            for rule in self.rules_of_new_groups:
+                self.add("security-group-rules", {"security_group_id": thing["id"], **rule}, project)
         elif collection == "security-group-rules":
             self.as_neutron_keeps(thing)
             group = self.things["security-groups"].get(thing["security_group_id"])

@@ -21,7 +21,9 @@ class SmallImages:
         self.members = {}  # projects that an image is shared with, by its id
         self.lost_bytes = set()  # ids of images that the store has lost
         self.in_pieces = set()  # ids of images of which a refused upload has left something
+        self.kept_properties = set()  # that nobody but the operator may set
         self.breaks_after = None  # bytes of an image, and the connection is gone
+        self.breaks_at = {}  # by id: the byte that the store has lost
 
     def glance(self, method, path, query, body, project):
         if path in ("/image", "/image/", "/image/v2", "/image/v2/"):
@@ -30,6 +32,8 @@ class SmallImages:
         if method == "POST":
             if body.get("visibility") == "public" and project != "admin":
                 return 403, {"message": "You are not authorized to complete publicize_image action."}
+            if kept := self.kept_properties & body.keys():
+                return 403, {"message": f"Attribute '{min(kept)}' is reserved."}
             made = {"id": str(uuid.uuid4()), "status": "queued", "owner": project, "size": None, "tags": [], **body}
             self.images[made["id"]] = made
             return 201, made
@@ -94,5 +98,6 @@ class SmallImages:
         handler.send_header("Content-Length", str(len(data)))
         handler.send_header("Connection", "close")
         handler.end_headers()
-        handler.wfile.write(data[: self.breaks_after])
+        lost = self.breaks_at.get(identity)
+        handler.wfile.write(data[: self.breaks_after if lost is None else max(0, lost - begin)])
         handler.close_connection = True

@@ -131,6 +131,27 @@ def of_type(type_, **params):
             "minimum_prefix_length (28) is more than default_prefix_length (24).",
         ),
         (
+            of_type("openstack.network.QosPolicy", name="q", rules=[{"type": ["dscp_marking"], "dscp_mark": 8}]),
+            "A rule's type must be one of bandwidth_limit,",
+        ),
+        (
+            of_type("openstack.network.QosPolicy", name="q", rules=[{"type": "bandwidth_limit", "max_kbps": True}]),
+            "needs max_kbps, a whole number of at least 0.",
+        ),
+        (
+            router("edge", external_gateway_refinfo={"network_ref": None}),
+            "A gateway needs its network_ref; without a gateway, write null.",
+        ),
+        (router("edge", routes=[{"nexthop": "10.0.0.1"}]), "Each entry of routes needs destination and nexthop."),
+        (
+            subnet("s", "fd00::/64", "n", host_routes=[{"destination": "fd01::/64"}]),
+            "Each entry of host_routes needs destination and nexthop.",
+        ),
+        (
+            subnet("s", "fe80::/64", "n", dns_nameservers=["fe80::1%eth0"]),
+            'params.dns_nameservers has an entry that "fe80::1%eth0" isn\'t an IP address.',
+        ),
+        (
             of_type("openstack.network.QosPolicy", name="q", rules=[{"type": "dscp_marking", "dscp_mark": 7}]),
             "dscp_mark must be one of 0, 8,",
         ),

@@ -233,3 +233,55 @@ def test_a_subnet_is_looked_for_on_its_network(files, small):
     made = next(iter(small.things["ports"].values()))
     on_b = next(each["id"] for each in small.things["subnets"].values() if each["cidr"] == "10.2.0.0/24")
     assert [ip["subnet_id"] for ip in made["fixed_ips"]] == [on_b]
+
+
+def test_addresses_are_the_same_however_they_are_written(files, small):
+    files.write("networks.yml", network("a"))
+    pools = [{"start": "2001:DB8::10", "end": "2001:db8:0::FF"}]
+    routes = [{"destination": "2001:DB8:1::/64", "nexthop": "2001:DB8::9"}]
+    said = {"gateway_ip": "2001:db8:0::1", "dns_nameservers": ["2001:DB8::53"], "host_routes": routes}
+    files.write("subnets.yml", subnet("s", "2001:DB8::/64", "a", allocation_pools=pools, **said))
+    address = [{"ip_address": "2001:DB8::99", "subnet_ref": ref("s")}]
+    pairs = [{"ip_address": "2001:DB8::7", "mac_address": "FA:16:3E:00:00:01"}]
+    files.write("longshore/ports.yml", port("p", "a", fixed_ips_refs=address, allowed_address_pairs=pairs))
+    here = small.connect()
+    imported(here, files.path, "networks,subnets,ports")
+    (made,) = small.things["subnets"].values()
+    made |= {
+        "cidr": "2001:db8::/64",
+        "gateway_ip": "2001:db8::1",
+        "dns_nameservers": ["2001:db8::53"],
+        "allocation_pools": [{"start": "2001:db8::10", "end": "2001:db8::ff"}],
+        "host_routes": [{"destination": "2001:db8:1::/64", "nexthop": "2001:db8::9"}],
+    }
+    (there,) = small.things["ports"].values()
+    there["fixed_ips"][0]["ip_address"] = "2001:db8::99"
+    there["allowed_address_pairs"] = [{"ip_address": "2001:db8::7", "mac_address": "fa:16:3e:00:00:01"}]
+    assert {row.action for row in compared(here, files.path, "networks,subnets,ports").rows} == {"leave"}
+
+
+def test_rules_of_qos_without_what_the_service_fills_in(files, small):
+    rules = [{"type": "bandwidth_limit", "max_kbps": 10}, {"type": "minimum_bandwidth", "min_kbps": 5}]
+    named = {"name": "slow", "rules": rules}
+    files.write("longshore/qos_policies.yml", {"type": "openstack.network.QosPolicy", "params": named})
+    here = small.connect("admin")
+    imported(here, files.path, "qos_policies")
+    (policy,) = small.things["qos/policies"].values()
+    policy["rules"][0] |= {"max_burst_kbps": 0, "direction": "egress"}
+    policy["rules"][1] |= {"direction": "egress"}
+    assert {row.action for row in compared(here, files.path, "qos_policies").rows} == {"leave"}
+
+
+def test_neighbouring_prefixes_of_a_pool_are_one(small, files):
+    """The network service merges them, and keeps what it has made of them."""
+    pool = {"name": "lab", "prefixes": ["10.0.0.128/25", "10.0.0.0/25", "10.9.0.0/16"]}
+    files.write("longshore/subnet_pools.yml", {"type": "openstack.network.SubnetPool", "params": pool})
+    small.add("subnetpools", {"name": "lab", "prefixes": ["10.0.0.0/24", "10.9.0.0/16"]}, "one")
+    assert of(compared(small.connect("one"), files.path), "leave") == {("subnet pool", "lab")}
+
+
+def test_a_floating_ip_whose_tags_are_null(small, files):
+    public = small.add("networks", {"name": "public", "router:external": True}, "operator")
+    small.add("floatingips", {"floating_network_id": public["id"]}, "one")["tags"] = None
+    exported(small.connect("one"), files.path, "floating_ips")
+    assert {row.action for row in compared(small.connect("one"), files.path, "floating_ips").rows} == {"leave"}

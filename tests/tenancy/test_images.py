@@ -3,6 +3,7 @@
 import pytest
 from resource_files import compared, exported, image, imported, of
 
+from longshore.errors import Unreachable
 from longshore.tenancy import validate
 
 ONLY = "networks,images"
@@ -42,6 +43,21 @@ def test_an_image_whose_bytes_are_gone_does_not_end_the_export(small, filled, fi
     ]
     assert names(files) == ["a-good", "c-good"]
     assert len(files.read("networks.yml")) == 1
+
+
+def test_an_image_of_which_the_store_has_lost_a_part_does_not_end_each_export(small, filled, files):
+    """The image service says that all is well, sends what there is, and hangs up."""
+    small.breaks_at[filled["b-odd"]] = 2 << 20
+    small.keep(filled["b-odd"], b"odd!" * (1 << 20))
+    with pytest.raises(Unreachable, match=r"The bytes of image b-odd stopped coming.*Export again"):
+        exported(small.connect("one"), files.path, ONLY)
+    done = exported(small.connect("one"), files.path, ONLY)
+    assert done.failed == [("image", "b-odd")]
+    assert done.notes == [
+        "images: b-odd is left out: The bytes of image b-odd stop coming where they did before, after 2,097,152 of "
+        "4,194,304: the cloud's store may have lost a part."
+    ]
+    assert names(files) == ["a-good", "c-good"]
 
 
 def test_what_needs_such_an_image_goes_without_it(small, filled, files):
@@ -145,3 +161,26 @@ def test_an_image_of_a_server_names_no_image_and_no_user_of_its_cloud(small, fil
     ]
     (made,) = (i for i in small.images.values() if i["owner"] == "two" and "image_type" in i)
     assert {"base_image_ref", "user_id"}.isdisjoint(made)
+
+
+def test_properties_that_only_the_operator_may_set_are_left_out_and_named(small, filled, files):
+    small.images[filled["a-good"]] |= {"licence": "gold", "x_bill": "7", "team": "web"}
+    exported(small.connect("one"), files.path, ONLY)
+    small.kept_properties = {"licence", "x_bill"}
+    done = imported(small.connect("two"), files.path, ONLY)
+    assert {row.action for row in done.rows} == {"made"}
+    assert [note for note in done.notes if "lets its operator" in note] == [
+        f"images: a-good is without {name}, which this cloud lets its operator set alone."
+        for name in ("licence", "x_bill")
+    ]
+    (made,) = [i for i in small.images.values() if (i["owner"], i["name"]) == ("two", "a-good")]
+    assert (made["team"], "licence" in made, "x_bill" in made) == ("web", False, False)
+
+
+def test_an_image_is_not_made_without_the_hardware_that_its_servers_may_need(small, filled, files):
+    small.images[filled["a-good"]]["hw_firmware_type"] = "uefi"
+    exported(small.connect("one"), files.path, ONLY)
+    small.kept_properties = {"hw_firmware_type"}
+    rows = {row.name: row for row in imported(small.connect("two"), files.path, ONLY).rows}
+    assert (rows["a-good"].action, rows["b-odd"].action) == ("failed", "made")
+    assert "Attribute 'hw_firmware_type' is reserved" in str(rows["a-good"])

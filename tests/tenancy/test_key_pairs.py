@@ -3,7 +3,7 @@
 import pytest
 from resource_files import exported, imported, of
 
-from longshore.errors import Conflict
+from longshore.errors import Conflict, ProviderError
 from longshore.tenancy import validate
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
@@ -104,3 +104,15 @@ def test_names_with_an_at_are_made_where_the_cloud_can(small, files):
     small.compute.newest = "2.93"
     assert of(imported(small.connect(), files.path, "keypairs"), "made") == {("key pair", "ops@example.com")}
     assert {row.action for row in imported(small.connect(), files.path, "keypairs").rows} == {"left"}
+
+
+def test_users_are_all_found_where_keystone_lists_some_at_a_time(everybodys, small, files):
+    small.most_users = 1
+    assert exported(everybodys, files.path, "keypairs").files == {"keypairs.yml": 1, "users_keypairs.yml": 3}
+
+
+def test_a_list_that_keystone_cuts_off_is_none(everybodys, small, files):
+    """Its list_limit: who isn't listed would have no key pairs, and no word would say so."""
+    small.most_users, small.keystone_has_pages = 2, False
+    with pytest.raises(ProviderError, match="Keystone lists only 2 users and keeps back the others"):
+        exported(everybodys, files.path, "keypairs")

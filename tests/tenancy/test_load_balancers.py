@@ -158,7 +158,7 @@ def test_others_may_be_changing_it(shop, balanced, monkeypatch):
     here = balanced.connect()
     imported(here, shop.path, ONLY)
     shop.replace("delay: 5", "delay: 10")
-    real = load_balancer._Balancing._until_ready
+    real = load_balancer.Balancing._until_ready
     busy = [True]
 
     def meanwhile(self, balancer):
@@ -167,7 +167,7 @@ def test_others_may_be_changing_it(shop, balanced, monkeypatch):
             busy.pop()
             balanced.balancing.meanwhile = balancer
 
-    monkeypatch.setattr(load_balancer._Balancing, "_until_ready", meanwhile)
+    monkeypatch.setattr(load_balancer.Balancing, "_until_ready", meanwhile)
     report = imported(here, shop.path, ONLY)
     assert of(report, "changed") == {("health monitor", "up")}
     assert balanced.balancing.refused == 1

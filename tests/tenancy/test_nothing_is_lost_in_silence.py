@@ -64,6 +64,7 @@ def test_what_is_read_is_asked_of_by_somebody(kind):
     assert one is not None
     read = {name for base in one.__mro__ for name, value in vars(base).items() if type(value).__name__ == "Body"}
     asked = {f.attribute for f in kind.fields} | {f.name for f in kind.fields} | {*kind.info, *kind.not_carried}
+    asked |= {*kind.guarded_by}
     assert read - asked - set(FOLLOWS.get(kind.name, "").split()) == set()
     assert set(kind.not_carried) <= read
 
@@ -78,6 +79,20 @@ def test_port_forwardings_are_named(files):
         ]
 
 
+def test_what_hangs_on_a_router_is_named(files):
+    """A tenant's VPN isn't one of its routers' fields, and would end with the old cloud."""
+    with SmallCloud(extensions=[*EXTENSIONS, "vpnaas", "l3-conntrack-helper"]) as small:
+        gateways = [{"network_id": "public"}, {"network_id": "public2"}]
+        at = small.add("routers", {"name": "at-the-edge", "external_gateways": gateways}, "one")
+        small.add("routers", {"name": "inside", "external_gateways": gateways[:1]}, "one")
+        small.add("vpn/vpnservices", {"name": "to-the-office", "router_id": at["id"]}, "one")
+        small.helpers[at["id"]] = [{"id": "h", "protocol": "udp", "port": 69, "helper": "tftp"}]
+        assert exported(small.connect("one"), files.path, "routers").notes == [
+            f"routers: {what} of 1 isn't carried."
+            for what in ("conntrack_helpers", "external_gateways beyond the first", "vpn_services")
+        ]
+
+
 def test_with_whom_an_image_is_shared_is_named(small, files):
     for name in ("alone", "shared"):
         small.connect("one").image.create_image(name, data=b"x", disk_format="raw", container_format="bare")
@@ -88,11 +103,11 @@ def test_with_whom_an_image_is_shared_is_named(small, files):
 
 
 def test_what_is_not_carried_is_named(small, files):
-    front = small.add("networks", {"name": "front", "pvlan": True}, "one")
+    front = small.add("networks", {"name": "front", "vlan_qinq": True}, "one")
     small.add("ports", {"name": "p", "network_id": front["id"], "trusted": True}, "one")
     small.add("ports", {"name": "q", "network_id": front["id"], "numa_affinity_policy": "required"}, "one")
     assert sorted(exported(small.connect("one"), files.path, "networks,ports").notes) == [
-        "networks: pvlan of 1 isn't carried.",
+        "networks: is_vlan_qinq of 1 isn't carried.",
         "ports: numa_affinity_policy of 1 isn't carried.",
         "ports: trusted of 1 isn't carried.",
     ]

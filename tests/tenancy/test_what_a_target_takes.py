@@ -177,3 +177,22 @@ def test_what_an_export_names_of_others_and_the_target_does_not_have(small, outs
             "routers: external_gateway_refinfo of 1 left out, since it needs the network public, which is neither "
             "there nor among what is imported.",
         ]
+
+
+def test_a_question_that_a_policy_forbids_ends_no_import(small, files):
+    """Zones and limits are asked for beforehand only to say more, and tags are something to go without."""
+    files.write("networks.yml", network("shop", availability_zone_hints=["nova"], tags=["web"]))
+    files.write("subnets.yml", subnet("s", "10.0.0.0/24", "shop"))
+    files.write("security_groups.yml", group("web", tags=["web"]))
+    user = {"name": "%auth%", "domain_name": "%auth%", "project_name": None}
+    key = {"name": "ops", "public_key": "ssh-ed25519 AAAA", "type": "ssh", "user_ref": user}
+    files.write("keypairs.yml", {"type": "openstack.compute.Keypair", "params": key})
+    for method, path in (("GET", "availability_zones"), ("GET", "limits"), ("PUT", "/tags$")):
+        small.fail(method, path, 403, times=99)
+    done = imported(small.connect("one"), files.path)
+    assert of(done, "failed") == set()
+    assert of(done, "made") >= {("network", "shop"), ("subnet", "s"), ("security group", "web"), ("key pair", "ops")}
+    assert sorted(note for note in done.notes if "tags" in note) == [
+        "networks: shop is without its tags, which this user may not set.",
+        "security_groups: web is without its tags, which this user may not set.",
+    ]

@@ -136,7 +136,7 @@ def _passed_on(method):
     return lambda self, *arguments: getattr(self._store, method)(*arguments)
 
 
-for _method in Store.__abstractmethods__ - {"create", "delete", "touch"}:
+for _method in Store.__abstractmethods__ - {"create", "delete", "touch"} | {"lock_all", "kept_until"}:
     setattr(Mortal, _method, _passed_on(_method))
 Mortal.__abstractmethods__ = frozenset()
 

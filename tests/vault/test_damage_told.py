@@ -1,21 +1,25 @@
 """What is damaged in a vault is named and passed over: nothing waits for it, and nothing wrong gets a good name."""
 
+import errno
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import zstandard
 from small_vault import InDirectory
 
-from longshore.errors import Conflict, InvalidInput
+from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.model.point import Hold
 from longshore.vault import sealing
 from longshore.vault.bucket import Bucket
@@ -28,7 +32,7 @@ from longshore.vault.inspection import passed_over, unusable
 from longshore.vault.keys import add_key, keys_of, remove_key
 from longshore.vault.packs import PackReader, compress, expand, name_of
 from longshore.vault.points import DamagedPoint, point_names, points, read_point
-from longshore.vault.prune import PrunedInPart, prune
+from longshore.vault.prune import PrunedInPart, prune, prune_at
 from longshore.vault.sealing import Wrapped, read_own_sum, with_own_sum
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
@@ -125,6 +129,113 @@ def test_a_damaged_point_is_shown_and_deleted_and_nobody_waits_for_it(vault, tmp
     assert prune(vault).points == 2
 
 
+@pytest.mark.parametrize("of", ["pack", "document"])
+def test_a_file_on_a_bad_sector_is_named_and_all_else_goes_on(vault, tmp_path, monkeypatch, of):
+    """What its machine's map is in, or its point's document."""
+    bad, good = with_point(vault, tmp_path, "web"), with_point(vault, tmp_path, "db")
+    point = read_point(vault, bad)
+    sick = f"points/{bad}.point" if of == "document" else name_of(point.top("2000").entry.pack)
+    real, away = os.open, []
+
+    def fail(path, *words, **more):
+        if away or str(path).endswith(sick):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(os, "open", fail)
+    (fault,) = verify(vault).faults
+    assert (fault.point, f"{sick} can't be read: Input/output error" in str(fault)) == (bad, True)
+    with pytest.raises(PrunedInPart, match=sick):
+        prune(vault)
+    assert good in [one.name for one in points(vault)]
+    assert PointDisk(vault, read_point(vault, good).top("2000")).read(0, 4) == b"boot"
+    another = with_point(vault, tmp_path, "mail")
+    delete_point(vault, bad)
+    assert point_names(vault) == [good, another]
+    monkeypatch.setattr(Path, "open", lambda *_, **__: fail("."))
+    away.append(True)  # the file system is: that is no damage
+    with pytest.raises(Unreachable, match="Input/output error"):
+        verify(vault)
+
+
+def test_what_a_bucket_has_archived_is_named_and_all_else_goes_on(s3, tmp_path):
+    """By a lifecycle rule, or a storage class of Glacier."""
+    vault = Vault.create(s3.store("s3://vaults/archived"))
+    bad, good = with_point(vault, tmp_path, "web"), with_point(vault, tmp_path, "db")
+    sick = name_of(read_point(vault, bad).top("2000").entry.pack)
+    s3.fault = lambda method, path: (403, "InvalidObjectState") if sick in path and method == "GET" else None
+    try:
+        (fault,) = verify(vault).faults
+        assert fault.point == bad
+        assert f"{sick} can't be read: the bucket vaults has moved it to an archive." in str(fault)
+        with pytest.raises(PrunedInPart, match="archive"):
+            prune(vault)
+        assert PointDisk(vault, read_point(vault, good).top("2000")).read(0, 4) == b"boot"
+        s3.fault = lambda method, path: (403, "InvalidObjectState") if method == "GET" and "probe" in path else None
+        with pytest.raises(Damaged, match="storage class"):
+            Vault.create(s3.store("s3://vaults/glacier"))
+        s3.fault = lambda method, path: (
+            (403, "InvalidObjectState") if "vault.json" in path and method == "GET" else None
+        )
+        with pytest.raises(Damaged, match="Have it restored from there"):
+            Vault.open(s3.store("s3://vaults/archived"), "read")
+    finally:
+        s3.fault = None
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "at"),
+    [
+        (
+            {"ID": "tidy", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}},
+            "('tidy') deletes what is in the vault",
+            "/v",
+        ),
+        (
+            {"Filter": {"Prefix": "v/packs/"}, "Transitions": [{"Days": 0, "StorageClass": "GLACIER"}]},
+            "archives what is in the vault",
+            "/v",
+        ),
+        ({"Filter": {"Prefix": "other/"}, "Expiration": {"Days": 30}}, None, "/v"),
+        ({"Filter": {"Prefix": ""}, "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}, None, "/v"),
+        ({"Filter": {"Tag": {"Key": "temporary", "Value": "1"}}, "Expiration": {"Days": 1}}, None, "/v"),
+        ({"Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}, None, ""),
+        ({"Filter": {"Prefix": "packs/"}, "Expiration": {"Days": 30}}, "deletes what is in the vault", ""),
+    ],
+)
+def test_a_bucket_that_deletes_or_archives_by_itself_is_refused_beforehand(s3, rule, said, at):
+    s3.make_bucket("ruled")
+    store = s3.store(f"s3://ruled{at}")
+    rules = {"Rules": [{"Status": "Enabled", **rule}]}
+    store.versions._client.put_bucket_lifecycle_configuration(Bucket="ruled", LifecycleConfiguration=rules)
+    try:
+        if said is None:
+            assert Vault.create(store).store is store
+            return
+        with pytest.raises(InvalidInput, match=re.escape(said)):
+            Vault.create(store)
+        assert s3.stored(f"s3://ruled{at}") == {}
+    finally:
+        s3.remove_bucket("ruled")
+
+
+def test_why_a_vault_cannot_be_pruned_is_said_where_no_versions_may_be_listed(s3, tmp_path):
+    store = s3.store("s3://vaults/cannot-be-opened")
+    vault = Vault.create(store)
+
+    @contextmanager
+    def opened():
+        raise Damaged("vault.json isn't what was written.")
+        yield vault
+
+    s3.fault = lambda method, path: (403, "AccessDenied")
+    try:
+        with pytest.raises(Damaged, match=r"vault\.json isn't"):
+            prune_at(store, opened)
+    finally:
+        s3.fault = None
+
+
 def test_a_prune_removes_what_no_damaged_point_can_need_and_keeps_what_it_may(vault, tmp_path):
     place = InDirectory(vault.store.root)
     old = with_point(vault, tmp_path, "old", content_of_disk=random.Random(1).randbytes(2 * BLOCK))
@@ -142,6 +253,18 @@ def test_a_prune_removes_what_no_damaged_point_can_need_and_keeps_what_it_may(va
     assert told.value.done.deleted in (0, 1)
     flip(document(vault, old), 60)
     assert verify(vault).faults == ()
+
+
+def test_a_point_that_is_deleted_and_pruned_while_a_vault_is_verified_is_no_damage(vault, tmp_path):
+    """A large vault is read for days."""
+    gone = with_point(vault, tmp_path, content_of_disk=random.Random(1).randbytes(2 * BLOCK))
+
+    def time_passes():
+        delete_point(vault, gone)
+        for name in list(vault.store.names("packs")):
+            vault.store.delete(name)
+
+    assert verify(vault, beat=time_passes).faults == ()
 
 
 def test_verify_names_every_point_however_many_ranges_are_hurt(vault, tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.vault import sealing
 from longshore.vault.directory import Directory
 from longshore.vault.errors import WrongKey
-from longshore.vault.in_barbican import InBarbican
 from longshore.vault.keys import add_key, keys_of, new_recovery_key, remove_key
 from longshore.vault.points import point_names
+from longshore.vault.sealing import InBarbican
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 

@@ -172,6 +172,20 @@ def test_what_was_written_over_is_noticed_and_comes_back(place, vault, stranger,
     prune(vault)
 
 
+def test_what_a_stranger_has_locked_in_another_way_keeps_nothing_from_coming_back(place, vault, stranger, back_up):
+    """A legal hold has no end, and governance mode lets only some delete a version."""
+    point, content = back_up()
+    bucket, _, prefix = place.url.removeprefix("s3://").partition("/")
+    for name in [*ends(place), "prune.json"]:
+        words = {"Bucket": bucket, "Key": f"{prefix}/{name}"}
+        made = stranger.put_object(**words, Body=b"pay us")["VersionId"]
+        stranger.put_object_legal_hold(**words, VersionId=made, LegalHold={"Status": "ON"})
+    recover(vault.store)
+    assert locks.meddled(vault, locks.histories(vault)) == []
+    assert verify(vault).faults == ()
+    assert holds(vault, point, content)
+
+
 def test_a_stranger_who_deletes_points_is_noticed_and_nothing_is_pruned(place, vault, stranger, back_up):
     gone, _ = back_up()
     other, _ = back_up()

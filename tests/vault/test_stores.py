@@ -11,6 +11,7 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.vault import bucket as bucket_module
 from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
+from longshore.vault.prune import prune
 from longshore.vault.store import parts_of
 from longshore.vault.vault import Vault, store_at
 from s3_server import SECRET, S3Server, own_certificate
@@ -225,6 +226,32 @@ def test_what_is_wrong_is_said_in_a_sentence_and_never_taken_for_an_empty_vault(
         assert said in str(caught.value)
         assert SECRET not in repr(caught.value) + repr(caught.value.__cause__)
         assert len(str(caught.value)) < 250
+
+
+@pytest.mark.usefixtures("soon_told")
+def test_a_proxys_page_is_no_empty_vault(s3, url):
+    """It answers 200, with HTML: for each request, or for a single list."""
+    store = s3.store(url)
+    vault = Vault.create(store)
+    store.create("points/p", b"1")
+    s3.fault = lambda method, path: "page"
+    for ask in (
+        lambda: list(store.names("points")),
+        lambda: store.read("vault.json"),
+        lambda: store.read_part("points/p", 0, 1),
+        lambda: store.create("points/q", b"1"),
+        lambda: store.delete("points/p"),
+        store.versions.all,
+        lambda: Vault.open(store, "read"),
+        lambda: prune(vault),
+    ):
+        with pytest.raises(Unreachable, match="didn't answer as it should"):
+            ask()
+    pages = iter(["page"])
+    s3.fault = lambda method, path: next(pages, None)
+    assert list(store.names("points")) == ["points/p"]
+    s3.fault = None
+    assert list(store.names("writers")) == []
 
 
 @pytest.mark.usefixtures("soon_told")

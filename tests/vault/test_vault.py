@@ -26,7 +26,7 @@ from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
-from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.geometry import BLOCK, Top, TreeEntry
 from longshore.vault.holds import delete_point, hold_point
 from longshore.vault.keys import add_key, new_recovery_key
 from longshore.vault.nbd import serve
@@ -36,7 +36,7 @@ from longshore.vault.prune import prune
 from longshore.vault.sealing import with_own_sum
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
-from longshore.vault.writers import finish, leave, register
+from longshore.vault.writers import bases_of, finish, leave, register
 from point_in_vault import with_point
 
 PHRASE = "as long as a sentence"
@@ -356,6 +356,16 @@ def test_a_second_backup_stores_what_differs_and_deleting_rewrites_nothing(tmp_p
     prune(vault)
     assert all(path.stat().st_ino == inode for path, inode in before.items())
     assert holds(vault, second, again.content)
+
+
+def test_a_copy_of_many_points_says_what_it_reads(tmp_path):
+    """Of 300 machines with three disks each, 30 points of each."""
+    vault = Vault.create(Directory(tmp_path / "v"))
+    tops = tuple(
+        Top(1 << 40, TreeEntry(number.to_bytes(32), number.to_bytes(32), 1 << 23, 5000)) for number in range(27_000)
+    )
+    register(vault, "copy", tops)
+    assert register(vault, "copy", ()) == bases_of(vault, "copy") == tops
 
 
 def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):

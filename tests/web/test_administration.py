@@ -1,6 +1,7 @@
 """What those see who operate an installation, and limits that are set while work goes on."""
 
 import pytest
+from many import Many
 
 from filled import nodes, workers_and_left_overs
 from longshore.engine.version import FLOW_VERSION
@@ -127,3 +128,12 @@ def test_a_member_limits_his_own_project_and_an_administrator_all(many_filled):
     assert "of all projects 9" in ann.get(LIMITS).text
     assert len([link for link in ann.page.links.values() if "/remove?" in link]) == 1, "his own"
     assert "app02" in root.get(f"{AT}/queue").links
+
+
+def test_whoever_sees_all_projects_is_offered_the_openstacks_that_can_keep_a_vaults_secret(many_filled):
+    root = Many(many_filled.store, many_filled.keystone, vault_endpoints=("https://s3.example",)).logged_in("root")
+    root.get("/ui/project")
+    root.submit("/ui/project", everything="yes")
+    page = root.get("/ui/backups/new-vault")
+    assert page.status == 200, page.text
+    assert "barbican" in page.form("/ui/backups/new-vault").names

@@ -13,6 +13,7 @@ from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.points import point_names
 from longshore.vault.vault import Vault
+from queued import queue_migration
 
 pytestmark = pytest.mark.long
 
@@ -121,6 +122,9 @@ def test_a_point_is_deleted_when_that_was_confirmed(filled):
     filled.click("app01")
     assert "VM Network" in filled.page.text
     page = filled.click("Delete …")
+    whole = next(form.action for form in page.forms if "/delete/" in (form.action or ""))
+    page = filled.get(f"{AT}/vaults/offsite/delete/app01")
+    assert whole in [form.action for form in page.forms], "the one it asks about"
     action = next(form.action for form in page.forms if "/delete/" in (form.action or ""))
     filled.submit(action)
     assert filled.path == f"{AT}/vaults/offsite"
@@ -186,6 +190,10 @@ def test_a_point_is_held_and_released(filled):
     assert (refused.status, "held" in refused.text) == (400, True)
     filled.get(at.replace("/hold/", "/points/"))
     page = filled.click("Release …")
+    by_its_machine = filled.get(f"{AT}/vaults/offsite/release/app01")
+    assert [form.action for form in by_its_machine.forms] == [form.action for form in page.forms], (
+        "the one it asks about"
+    )
     page = filled.submit(at.replace("/hold/", "/release/"))
     assert "It is held" not in page.text
     assert "Hold …" in page.links
@@ -244,8 +252,13 @@ def test_what_was_restored_in_place_waits_for_a_word(idle, link, told, asked):
     store = idle.store
     cloud = store.providers.get("cloud")
     wanted = {"type": "in-place", "replaces": "s-1"}
-    record = store.migrations.add(
-        machine_name="app01", machine_ref="app01/p", source_id=cloud.id, target_id=cloud.id, request=wanted
+    record = queue_migration(
+        store.migrations,
+        machine_name="app01",
+        machine_ref="app01/p",
+        source_id=cloud.id,
+        target_id=cloud.id,
+        request=wanted,
     )
     store.migrations.end_job(record.id, record.job.id, next_kind=JobKind.DECISION, due_at=NEVER, phase="up")
     page = idle.get("/ui/")

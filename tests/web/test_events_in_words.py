@@ -14,7 +14,7 @@ from longshore.wording.language import answer_in
 SRC = Path(longshore.__file__).parent
 PLACE = re.compile(r"%\(\w*\)s")
 APART = ("cli", "web", "wording")  # what these say is no event
-SAYING = ("say", "phase", "Condition")
+SAYING = ("say", "phase", "begin_phase", "Condition")
 RETURNED = ("why_waiting", "why_kept", "verdict")  # functions whose sentences a job tells
 
 

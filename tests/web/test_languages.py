@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
-import httpx
 import pytest
 from babel.messages import pofile
 from browser import Browser
@@ -17,6 +16,7 @@ from jinja2 import nodes
 from many import choose, log_in
 
 from filled import encrypted_vault, fill, limit, workers_and_left_overs
+from longshore.client.in_process import ask
 from longshore.model.concern import Severity
 from longshore.model.job import JobKind
 from longshore.model.machine import PowerState, ToolsState
@@ -308,15 +308,13 @@ def words_of(page):
 def answers(monkeypatch):
     """What the API has said since it was emptied: that is data. All texts are of another language."""
     said = []
-    ask = httpx.AsyncClient.request
 
-    async def request(client, *how, **more):
-        answer = await ask(client, *how, **more)
-        if client.base_url.host == "pages":
-            said.append(answer.text)
-        return answer
+    async def asked(*how, **more):
+        status, content = await ask(*how, **more)
+        said.append(content.decode())
+        return status, content
 
-    monkeypatch.setattr(httpx.AsyncClient, "request", request)
+    monkeypatch.setattr("longshore.web.asking.ask", asked)
     monkeypatch.setattr(texts_of_pages, "_catalogue", lambda _language, _name: Accented())
     return said
 

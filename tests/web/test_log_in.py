@@ -358,6 +358,23 @@ def test_many_accounts_are_not_tried_from_one_address(many):
     assert statuses == [401] * failed_logins.OF_ONE + [429]
 
 
+def test_nor_from_many_addresses_that_one_subscriber_has(many):
+    browser, statuses = many.browser(), []
+    for n in range(failed_logins.OF_ONE + 1):
+        browser.address = f"2001:db8:1:2::{n:x}"
+        statuses.append(log_in(browser, f"user{n}", "guess").status)
+    assert statuses == [401] * failed_logins.OF_ONE + [429]
+    browser.address = "2001:db8:1:3::1"
+    assert log_in(browser, "ann", "ann's secret").status == 200, "the neighbour isn't the guesser"
+
+
+def test_an_account_is_the_same_however_its_name_is_spelt(many):
+    guesser = many.browser()
+    for name in ("ann", "ÁNN", "ａｎｎ", "Änn", "ANn\u0301"):
+        assert log_in(guesser, name, "guess").status == 401
+    assert log_in(guesser, "ann", "ann's secret").status == 429
+
+
 def test_keystone_away_and_a_second_factor_are_told_apart_from_a_wrong_password(many):
     many.keystone.away = True
     page = log_in(many.browser(), "ann", "ann's secret")

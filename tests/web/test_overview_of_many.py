@@ -8,6 +8,7 @@ from browser import Browser
 from sqlalchemy import event, update
 
 from longshore.store.tables import JobRow, MigrationRow
+from queued import queue_migration
 
 pytestmark = pytest.mark.long
 
@@ -88,8 +89,13 @@ def test_a_state_is_the_same_in_lists_counts_filters_and_the_plan(crowded):
 def add(store, name, type_="cold", **fields):
     vc, cloud = store.providers.get("vc"), store.providers.get("cloud")
     request = {"type": type_, "networks": {"VM Network": "private"}}
-    made = store.migrations.add(
-        machine_name=name, machine_ref=f"r-{name}", source_id=vc.id, target_id=cloud.id, request=request
+    made = queue_migration(
+        store.migrations,
+        machine_name=name,
+        machine_ref=f"r-{name}",
+        source_id=vc.id,
+        target_id=cloud.id,
+        request=request,
     )
     store.migrations.update(made.id, **fields)
     return made.id

@@ -181,3 +181,17 @@ def test_every_field_of_a_form_can_be_marked():
             if "wrong" not in call and name not in _OF_SEVERAL:
                 bare.append((path.name, name))
     assert bare == []
+
+
+def test_what_a_field_takes_is_said_in_plain_words_and_in_german(filled):
+    for language, said in (("en", "It is empty."), ("de", "Hier steht nichts.")):
+        filled.get("/ui/providers/vc/edit", headers={"Accept-Language": language})
+        form = filled.page.form("/ui/providers/vc/edit")
+        sent = [(name, "" if name == "host" else value) for name, value in form.fields]
+        headers = {"Accept-Language": language, "Origin": filled.origin, "Sec-Fetch-Site": "same-origin"}
+        answer = filled.ask("POST", form.action, data=dict([*sent, ("do", "look")]), headers=headers)
+        assert (answer.status_code, said in answer.text) == (400, True), answer.text
+    filled.get("/ui/providers/vc/edit")
+    refused_at(
+        filled, "/ui/providers/vc/edit", "port", "It has to be 1 at least.", button=("do", "look"), host="vc", port="-1"
+    )

@@ -3,10 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from longshore.api.backups import Name
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Name, Strict
 from longshore.model.backup_policy import Stand
 from longshore.model.selection import MachineFilter
 
@@ -17,11 +16,7 @@ Playbook = Annotated[str, Field(min_length=1, max_length=4096)]
 Networks = Annotated[dict[Line, Line], Field(max_length=1000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewBackupPolicy(_Strict):
+class NewBackupPolicy(Strict):
     """A backup policy that is to be made. Its machines are named, or found by a filter at each run."""
 
     name: Name
@@ -41,7 +36,7 @@ class NewBackupPolicy(_Strict):
     after: Playbook | None = None  # and one that is run after it, whatever becomes of that
 
 
-class BackupPolicyChange(_Strict):
+class BackupPolicyChange(Strict):
     """Changes to a backup policy. A field that isn't given stays as it is."""
 
     machines: Annotated[list[Line], Field(max_length=1000)] | None = None
@@ -58,7 +53,7 @@ class BackupPolicyChange(_Strict):
     paused: bool | None = None
 
 
-class VaultImport(_Strict):
+class VaultImport(Strict):
     """Options of the import of policies that a vault's points tell of, and that aren't here."""
 
     sources: dict[str, str] = Field(
@@ -73,7 +68,7 @@ class ImportOutcome(StrEnum):
     REFUSED = "refused"
 
 
-class ImportedPolicy(_Strict):
+class ImportedPolicy(Strict):
     id: str
     name: str | None  # null: its points don't say
     points: int  # that it has made
@@ -82,7 +77,7 @@ class ImportedPolicy(_Strict):
     error: str | None  # why it was refused
 
 
-class PolicyBackup(_Strict):
+class PolicyBackup(Strict):
     """One machine's part of a run."""
 
     machine_name: str
@@ -93,7 +88,7 @@ class PolicyBackup(_Strict):
     deleted: list[str]  # points that no rule kept any more
 
 
-class PolicyRun(_Strict):
+class PolicyRun(Strict):
     begun_at: Moment
     ended_at: Moment | None
     missed: int  # further times of the schedule for which it made up, too
@@ -101,7 +96,7 @@ class PolicyRun(_Strict):
     backups: list[PolicyBackup]
 
 
-class PolicyVerification(_Strict):
+class PolicyVerification(Strict):
     migration: str
     begun_at: Moment
     state: Stand
@@ -109,7 +104,7 @@ class PolicyVerification(_Strict):
     suspect: list[str]  # points that can't be restored whole
 
 
-class PolicyCopy(_Strict):
+class PolicyCopy(Strict):
     """A run's copy into the second vault."""
 
     migration: str
@@ -120,7 +115,7 @@ class PolicyCopy(_Strict):
     deleted: list[str]  # points there that no rule kept any more
 
 
-class PointTrial(_Strict):
+class PointTrial(Strict):
     machine_name: str
     point: str
     migration: str  # its restore, a dry run
@@ -130,14 +125,14 @@ class PointTrial(_Strict):
     seconds: dict[str, float]  # that the parts took until then, and "all" of them: the RTO
 
 
-class PolicyProof(_Strict):
+class PolicyProof(Strict):
     begun_at: Moment
     ended_at: Moment | None
     error: str | None  # why no point could be chosen
     trials: list[PointTrial]
 
 
-class BackupPolicy(_Strict):
+class BackupPolicy(Strict):
     id: str
     project_id: str
     name: str
@@ -165,7 +160,7 @@ class BackupPolicy(_Strict):
     error: str | None  # why it can't be followed now
 
 
-class KeptPoint(_Strict):
+class KeptPoint(Strict):
     name: str
     machine_name: str
     moment: Moment

@@ -2,23 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from longshore.api.replicas import Hold
-from longshore.api.schemas import Moment
-from longshore.model.plan import NAME
+from longshore.api.schemas import Moment, Name, Strict
 from longshore.model.request import BackupRequest, MigrationRequest
-
-Name = Annotated[str, Field(pattern=NAME)]
 
 Place = Annotated[str | None, Field(min_length=1, max_length=1000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewVault(_Strict):
+class NewVault(Strict):
     name: Name
     directory: Place = None  # absolute; empty, or not there yet
     url: Place = None  # or s3://bucket/prefix, which has to be free
@@ -33,7 +26,7 @@ class NewVault(_Strict):
     lock: Annotated[int, Field(ge=1, le=3650)] | None = None  # days for which nobody can delete what is in it
 
 
-class Vault(_Strict):
+class Vault(Strict):
     """A vault, as its record has it: nothing of the vault itself was read."""
 
     id: str
@@ -43,13 +36,13 @@ class Vault(_Strict):
     url: str | None  # of its bucket: null as well
 
 
-class NewVaultKey(_Strict):
+class NewVaultKey(Strict):
     name: Name  # what it is for
     pass_phrase: SecretStr | None = None  # null, and no barbican: one is made, a recovery key, and said once
     barbican: Name | None = None  # or one is made, and kept in the key manager of this OpenStack provider
 
 
-class InBarbican(_Strict):
+class InBarbican(Strict):
     """The secret that is the pass phrase of a key, and whose. Whoever may read it there can open the vault."""
 
     secret: str  # its id
@@ -58,7 +51,7 @@ class InBarbican(_Strict):
     project: str  # its id
 
 
-class VaultKey(_Strict):
+class VaultKey(Strict):
     id: str
     name: str  # empty: nobody has said what it is for
     made_at: Moment | None
@@ -70,12 +63,12 @@ class MadeVaultKey(VaultKey):
     recovery_key: str | None  # kept nowhere: whoever has it opens the vault. null: a pass phrase was given
 
 
-class VaultCopy(_Strict):
+class VaultCopy(Strict):
     to: str  # the other vault
     in_clear: bool = False  # from an encrypted vault into one that isn't
 
 
-class VaultLock(_Strict):
+class VaultLock(Strict):
     """State of a vault's object lock, over all that its points need."""
 
     days: float  # that it promises
@@ -83,7 +76,7 @@ class VaultLock(_Strict):
     short: int  # objects with less than the promised time left: the next prune renews them
 
 
-class VaultCheck(_Strict):
+class VaultCheck(Strict):
     """Result of the check of a vault.
 
     The documents and maps of its points were read; packs were only found to be there.
@@ -98,7 +91,7 @@ class VaultCheck(_Strict):
     keeps_deleted: bool  # the bucket keeps versions of what was removed, so that prunes free nothing
 
 
-class VaultRecovery(_Strict):
+class VaultRecovery(Strict):
     """Points, packs and other objects of a vault that are there again, as they were at first."""
 
     points: list[str]
@@ -106,19 +99,19 @@ class VaultRecovery(_Strict):
     others: list[str]  # names of objects: of keys that had been removed, too
 
 
-class DeletedPoint(_Strict):
+class DeletedPoint(Strict):
     kept_until: Moment | None  # in a vault that locks: it can be had back until then. null: it is gone
     left: list[str] = Field(default_factory=list)  # sentences: what couldn't be removed at the source
 
 
-class NewBackup(_Strict):
+class NewBackup(Strict):
     machine: str  # name, inventory path or reference; volume:NAME is a volume that no machine has
     source: str
     vault: str
     request: BackupRequest = Field(default_factory=BackupRequest)
 
 
-class NewRestore(_Strict):
+class NewRestore(Strict):
     """Request for a restore: a point becomes a machine, as by a cold migration, or one of its disks a volume."""
 
     vault: str
@@ -128,7 +121,7 @@ class NewRestore(_Strict):
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold, dry-run or in-place
 
 
-class LastTrial(_Strict):
+class LastTrial(Strict):
     """A restore of a point as a dry run, by a policy's clock or by hand, while its record is kept."""
 
     migration: str
@@ -137,7 +130,7 @@ class LastTrial(_Strict):
     error: str | None  # why it wasn't seen up
 
 
-class VaultPoint(_Strict):
+class VaultPoint(Strict):
     """One moment of all disks of a machine."""
 
     name: str
@@ -162,14 +155,14 @@ class PointInVault(VaultPoint):
     kept: list[str] | None  # why it stays; none: it goes after the machine's next successful backup; null: as above
 
 
-class MachineInVault(_Strict):
+class MachineInVault(Strict):
     machine: str  # its name as the newest point has it; empty: that can't be read
     points: int
     oldest: Moment | None  # null: it can't be read
     newest: Moment | None
 
 
-class VaultUsage(_Strict):
+class VaultUsage(Strict):
     """Quantities of a vault. Those about the whole of it are null for a vault that another project shares."""
 
     objects: int | None
@@ -183,7 +176,7 @@ class VaultUsage(_Strict):
     machines: list[MachineInVault]  # by name
 
 
-class Prunable(_Strict):
+class Prunable(Strict):
     """Result of a prune, if there were one now."""
 
     points: int
@@ -193,7 +186,7 @@ class Prunable(_Strict):
     condemned: int  # packs that a later prune may remove
 
 
-class VaultContents(_Strict):
+class VaultContents(Strict):
     """A page of a vault's points, newest first."""
 
     encrypted: bool

@@ -2,27 +2,23 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from longshore.api.backups import Name
-from longshore.api.schemas import Moment
+from longshore.api.schemas import ONE_LINE, Moment, Name, Strict
 from longshore.model.channel import LONGEST_DIGEST, WAITS_AFTER, ChannelKind, Occasion, Tls
 from longshore.model.quantity_fields import Seconds
 
 _SECRETS = ("address", "key", "password")
 _Secret = Annotated[SecretStr, Field(max_length=4096)]
-_Line = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
-_Address = Annotated[str, Field(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]  # of mail
+ADDRESS = r"^[!-?A-~]+@[!-?A-~]+$"  # of mail
+_Line = Annotated[str, Field(min_length=1, max_length=255, pattern=ONE_LINE)]
+_Address = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
 _Waits = Annotated[Seconds, Field(ge=0, le=30 * 86400)]
 _Digest = Annotated[Seconds, Field(ge=0, le=LONGEST_DIGEST)]
 _Occasions = Annotated[list[Occasion], Field(min_length=1, max_length=len(Occasion))]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Mail(_Strict):
+class Mail(Strict):
     """The mail server of a channel, and whom it writes to."""
 
     host: _Line
@@ -33,7 +29,7 @@ class Mail(_Strict):
     user: _Line | None = None
 
 
-class _WithSecrets(_Strict):
+class _WithSecrets(Strict):
     address: _Secret | None = None  # of a webhook or chat: https://…
     key: _Secret | None = None  # that a webhook's messages are signed with
     password: _Secret | None = None  # of a mail server's user
@@ -66,7 +62,7 @@ class ChannelChange(_WithSecrets):
     mail: Mail | None = None
 
 
-class Channel(_Strict):
+class Channel(Strict):
     """A channel, and how telling has gone. Its secrets are never shown."""
 
     id: str

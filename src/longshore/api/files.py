@@ -6,18 +6,12 @@ a lie.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Strict
 
 TAR = "application/x-tar"  # the content type of a directory that is fetched
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PointFile(_Strict):
+class PointFile(Strict):
     path: str  # in the guest's tree, or DISK.PARTITION:/path
     kind: Literal["file", "directory", "link", "other"]
     size: int
@@ -25,7 +19,7 @@ class PointFile(_Strict):
     target: str | None  # of a link
 
 
-class PointPart(_Strict):
+class PointPart(Strict):
     """A partition, or a disk that has none."""
 
     place: str  # DISK.PARTITION, both from 1; partition 0: the whole disk
@@ -35,12 +29,12 @@ class PointPart(_Strict):
     interrupted: bool  # it was in use: its newest changes may be in its journal alone, and are missing here then
 
 
-class UnreadFile(_Strict):
+class UnreadFile(Strict):
     path: str
     why: str  # the end of a sentence
 
 
-class PointFiles(_Strict):
+class PointFiles(Strict):
     point: str
     files: list[PointFile]
     more: bool  # there are more than are in here

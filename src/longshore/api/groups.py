@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from longshore.api.replicas import Condition, Name, Text
-from longshore.api.schemas import InPieces, Moment
+from longshore.api.replicas import Condition, Text
+from longshore.api.schemas import InPieces, Moment, Name, Strict
 from longshore.model.group import MOST_TIERS, GateState, TierState
 from longshore.model.replica import Stage
 from longshore.model.status import Status
@@ -14,35 +14,32 @@ TierNumber = Annotated[int, Field(ge=0, le=MOST_TIERS)]
 Word = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewGate(_Strict):
+class NewGate(Strict):
     """Conditions to pass after a tier, in addition to all of its machines having been seen up."""
 
     pause: Text | None = None  # as 2m
     command: list[Word] = Field(default=[], max_length=100)  # program and arguments; not on a server
 
 
-class NewGroup(_Strict):
+class NewGroup(Strict):
     name: Name
     members: Annotated[dict[Text, TierNumber], InPieces]  # replica: its tier; lower ones begin first
-    gates: dict[TierNumber, NewGate] = {}  # by the tier that they are after
+    gates: dict[TierNumber, NewGate] = Field(default={})  # by the tier that they are after
 
 
-class GroupChange(_Strict):
+class GroupChange(Strict):
     """Changes to a group. A member or gate that isn't named stays as it was; null takes it away."""
 
-    members: Annotated[dict[Text, TierNumber | None], InPieces] = {}
-    gates: dict[TierNumber, NewGate | None] = {}
+    members: Annotated[dict[Text, TierNumber | None], InPieces] = Field(default={})
+    gates: dict[TierNumber, NewGate | None] = Field(default={})
 
 
-class GroupLanding(_Strict):
+class GroupLanding(Strict):
     """Options of a group's test or failover. Each machine is made as its replica says, but for what is given here."""
 
     at: Moment | None = None  # of each the newest usable point that isn't of a later moment; null: the newest
-    networks: dict[str, str] = {}  # source network: target network; of others the replicas' mappings hold
+    # Source network: target network; of others the replicas' mappings hold
+    networks: dict[str, str] = Field(default={})
 
 
 class GroupTest(GroupLanding):
@@ -54,12 +51,12 @@ class GroupFailover(GroupLanding):
     planned: bool = False  # machines are shut down, the last tier first, and last syncs make the points
 
 
-class Gate(_Strict):
+class Gate(Strict):
     pause: float  # seconds
     command: list[str]
 
 
-class GroupMember(_Strict):
+class GroupMember(Strict):
     replica: str
     machine_name: str
     tier: int
@@ -77,7 +74,7 @@ class GroupMember(_Strict):
     error: str | None
 
 
-class GroupTier(_Strict):
+class GroupTier(Strict):
     """One tier of a run, as the group was when the run began."""
 
     tier: int
@@ -85,7 +82,7 @@ class GroupTier(_Strict):
     gate: GateState | None  # null: nothing but its machines is waited for
 
 
-class GroupRun(_Strict):
+class GroupRun(Strict):
     """The last test or failover of a group, which is a migration, too."""
 
     id: str
@@ -100,7 +97,7 @@ class GroupRun(_Strict):
     finished_at: Moment | None
 
 
-class Group(_Strict):
+class Group(Strict):
     id: str
     project_id: str
     name: str

@@ -1,17 +1,11 @@
 """Inventories of sources and offers of targets, as they go over the wire."""
 
-from pydantic import BaseModel, ConfigDict
-
-from longshore.api.schemas import Moment, PlanConcern
+from longshore.api.schemas import Moment, PlanConcern, Strict
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.target import Choices, Flavor, Network, QuotaRoom
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class MachinePage(_Strict):
+class MachinePage(Strict):
     """Some of the machines that fit, by folder and name."""
 
     read_at: Moment  # when the source was asked
@@ -20,21 +14,21 @@ class MachinePage(_Strict):
     machines: list[ShownMachine]
 
 
-class Folder(_Strict):
+class Folder(Strict):
     """A folder of a source's inventory that has machines."""
 
     path: str  # empty: those in no folder
     machines: int  # in it, without what is below
 
 
-class CoveringPolicy(_Strict):
+class CoveringPolicy(Strict):
     """A backup policy that is to back a machine up."""
 
     name: str
     paused: bool
 
 
-class UnprotectedMachine(_Strict):
+class UnprotectedMachine(Strict):
     """A machine that has no replica, and of which no policy that runs has a good backup."""
 
     machine: ShownMachine
@@ -42,7 +36,7 @@ class UnprotectedMachine(_Strict):
     backed_up_at: Moment | None  # when a backup of it last ended well, as far as that is on record; null: never
 
 
-class UnprotectedPage(_Strict):
+class UnprotectedPage(Strict):
     """Some of the machines of a source without protection, by folder and name."""
 
     read_at: Moment  # when the source was asked
@@ -57,14 +51,14 @@ class MachineConcern(PlanConcern):
     only_warm: bool  # a cold move is possible in spite of it
 
 
-class WeighedMachine(_Strict):
+class WeighedMachine(Strict):
     """A machine with its tags, and what of it itself stands against a move."""
 
     machine: ShownMachine
     concerns: list[MachineConcern]  # against a cold move, blockers first; then against a warm one alone
 
 
-class TargetOffer(_Strict):
+class TargetOffer(Strict):
     """Networks, volume types, flavors and quota of a target, in the account and project of its provider."""
 
     networks: list[Network]

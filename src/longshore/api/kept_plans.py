@@ -2,21 +2,14 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from longshore.api.schemas import Moment
-from longshore.model.plan import NAME
+from longshore.api.schemas import Moment, Name, Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PlanKeeping(_Strict):
+class PlanKeeping(Strict):
     vault: str  # its name or id
 
 
-class KeptPlan(_Strict):
+class KeptPlan(Strict):
     """A plan in a vault, as it was kept last."""
 
     id: str  # in the installation that has kept it; empty, as the rest, where it can't be read
@@ -31,16 +24,16 @@ class KeptPlan(_Strict):
     error: str | None  # why it can't be read
 
 
-class PlanImport(_Strict):
+class PlanImport(Strict):
     """Options of the import of a plan from a vault."""
 
-    name: str | None = Field(default=None, pattern=NAME)  # null: as it was called
+    name: Name | None = None  # null: as it was called
     source: str | None = None  # a provider here; null: the one that is called as it was
     target: str | None = None
     with_moved: bool = False  # the machines, too, that had moved when it was kept
 
 
-class ImportedPlan(_Strict):
+class ImportedPlan(Strict):
     plan: dict[str, Any]  # as its file has it
     kept_at: Moment
     moved: list[str]  # machines and volumes that had moved when it was kept

@@ -2,24 +2,18 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Strict
 from longshore.model.request import MigrationType
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LandedPort(_Strict):
+class LandedPort(Strict):
     id: str
     mac: str
     addresses: list[str]  # fixed ones
     floating: list[str] | None  # null: the target wasn't asked
 
 
-class Landed(_Strict):
+class Landed(Strict):
     """A machine that has landed, as its migration has left it."""
 
     migration: str
@@ -40,7 +34,7 @@ class Landed(_Strict):
     landed_at: Moment | None
 
 
-class PlanCode(_Strict):
+class PlanCode(Strict):
     """A plan's servers as code for a tool."""
 
     file_name: str

@@ -1,15 +1,13 @@
 """Identity of the caller, as it goes over the wire."""
 
-from pydantic import BaseModel, ConfigDict
+from longshore.api.schemas import Strict
 
 
-class Me(BaseModel):
+class Me(Strict):
     """The caller, with the rules of the policy that allow them something.
 
     Without a server the identity is empty, and `rules` has all the rules that there are.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     user_id: str
     project_id: str

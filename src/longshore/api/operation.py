@@ -1,17 +1,11 @@
 """The operator's view of an installation, over all projects."""
 
-from pydantic import BaseModel, ConfigDict
-
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Strict
 from longshore.model.job import JobKind
 from longshore.model.status import Status
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Operation(_Strict):
+class Operation(Strict):
     """State of the whole installation, over all projects."""
 
     version: str  # of the release that answers
@@ -30,7 +24,7 @@ class Operation(_Strict):
     oldest: Moment | None  # since when the oldest job waits that could begin now
 
 
-class Worker(_Strict):
+class Worker(Strict):
     id: str
     host: str
     pid: int
@@ -43,7 +37,7 @@ class Worker(_Strict):
     jobs: int  # that it has
 
 
-class QueuedJob(_Strict):
+class QueuedJob(Strict):
     """A job in the queue: it waits for a worker, or one has it."""
 
     id: str
@@ -65,7 +59,7 @@ class QueuedJob(_Strict):
     stranded: str | None  # why nobody that lives can take it, and what to do
 
 
-class LeftOver(_Strict):
+class LeftOver(Strict):
     """Something outside that should be gone, or may be there: what made it has ended; or a copy that is kept, while its
     migration waits for somebody."""
 

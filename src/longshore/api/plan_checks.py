@@ -2,14 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from longshore.api.schemas import ErrorBody, Moment, PlanConcern
+from longshore.api.schemas import ErrorBody, Moment, PlanConcern, Strict
 
 
-class PlanCheck(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class PlanCheck(Strict):
     id: str
     plan: str  # its id
     version: str  # of the plan, that it is about

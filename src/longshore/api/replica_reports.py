@@ -1,23 +1,17 @@
 """Reports about a replica, for those who answer for it. Lengths of time are in seconds."""
 
-from pydantic import BaseModel, ConfigDict
-
 from longshore.api.replicas import Point, Replica
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Arrived(_Strict):
+class Arrived(Strict):
     """Arrival of a point, whether it is still there or not."""
 
     moment: Moment
     usable_at: Moment
 
 
-class Landed(_Strict):
+class Landed(Strict):
     """A machine that was made of a point, or was to be."""
 
     id: str
@@ -30,7 +24,7 @@ class Landed(_Strict):
     error: str | None
 
 
-class ReplicaReport(_Strict):
+class ReplicaReport(Strict):
     made_at: Moment
     replica: Replica
     points: list[Point]

@@ -2,35 +2,29 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from longshore.api.schemas import Moment
-from longshore.model.plan import NAME
+from longshore.api.schemas import Moment, Name, Strict
 from longshore.model.replica import LAST_POINT, Stage
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 
 Text = Annotated[str, Field(min_length=1, max_length=255)]
-Name = Annotated[str, Field(pattern=NAME)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewSeed(_Strict):
+class NewSeed(Strict):
     """A backup of the machine, which its volumes are written from before the first sync."""
 
     vault: Text
     point: Text  # its name, the part behind the slash, or the machine's name for the newest one
 
 
-class Seed(_Strict):
+class Seed(Strict):
     vault: str
     point: str
 
 
-class NewReplica(_Strict):
+class NewReplica(Strict):
     machine: str
     source: str
     target: str
@@ -43,7 +37,7 @@ class NewReplica(_Strict):
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type counts for nothing
 
 
-class KeptMigration(_Strict):
+class KeptMigration(Strict):
     """Protection for the machine of a warm migration that becomes a replica."""
 
     schedule: Text = "every 15m"
@@ -53,7 +47,7 @@ class KeptMigration(_Strict):
     audit: Text | None = None
 
 
-class ReplicaChange(_Strict):
+class ReplicaChange(Strict):
     """Changes to a replica. A field that isn't given stays as it is."""
 
     schedule: Text | None = None
@@ -63,15 +57,16 @@ class ReplicaChange(_Strict):
     audit: Text | None = None  # or "never"
 
 
-class Pause(_Strict):
+class Pause(Strict):
     until: Moment | None = None  # null: until it is resumed
 
 
-class NewLanding(_Strict):
+class NewLanding(Strict):
     """Options of a test or failover. The machine is made as its replica says, except for what is given here."""
 
     point: int | None = Field(default=None, ge=1, le=LAST_POINT)  # null: the newest usable one
-    networks: dict[str, str] = {}  # source network: target network; of others the replica's mapping holds
+    # Source network: target network; of others the replica's mapping holds
+    networks: dict[str, str] = Field(default={})
 
 
 class NewTest(NewLanding):
@@ -84,27 +79,28 @@ class NewFailover(NewLanding):
     planned: bool = False  # the machine is shut down, and a last sync makes the point
 
 
-class NewFailback(_Strict):
+class NewFailback(Strict):
     new_machine: bool = False  # the machine that it came from is gone: another one is made there, and written in full
-    accept: list[Text] = []  # codes of what stands against it that you take upon yourself
+    accept: list[Text] = Field(default=[])  # codes of what stands against it that you take upon yourself
 
 
-class NewDirection(_Strict):
+class NewDirection(Strict):
     target: str | None = None  # null: where the machine came from
-    networks: dict[str, str] = {}  # the server's network: network there; of others the replica's mapping, turned round
+    # The server's network: network there; of others the replica's mapping, turned round
+    networks: dict[str, str] = Field(default={})
 
 
-class NewHold(_Strict):
+class NewHold(Strict):
     name: Name = "held"
     until: Moment | None = None  # null: until it is released
 
 
-class Condition(_Strict):
+class Condition(Strict):
     code: str
     text: str
 
 
-class Figures(_Strict):
+class Figures(Strict):
     """Figures of a replica over some time until now, as far as it was there then. Lengths of time are seconds."""
 
     hours: int
@@ -114,12 +110,12 @@ class Figures(_Strict):
     kept: float | None  # share of the time in which the objective was kept, 0 to 1; null: there is none
 
 
-class Hold(_Strict):
+class Hold(Strict):
     name: str
     until: Moment | None
 
 
-class Point(_Strict):
+class Point(Strict):
     number: int
     state: str
     moment: Moment
@@ -142,7 +138,7 @@ class Point(_Strict):
 LEFT_OUT = "X-Longshore-Left-Out"
 
 
-class Replica(_Strict):
+class Replica(Strict):
     id: str
     project_id: str
     machine_name: str
@@ -188,10 +184,32 @@ class Replica(_Strict):
     finished_at: Moment | None
 
 
-class Applied(_Strict):
+class Applied(Strict):
     """Outcome of applying one entry of a file."""
 
     kind: Literal["replica", "group"]
     name: str
     id: str
     what: Literal["made", "changed", "as it was"]
+
+
+# Replicas that are found at a target
+
+
+class NewAdoption(Strict):
+    target: str
+    machines: list[str] = Field(default=[], max_length=1000)  # by name, reference or replica's id; none: all
+    request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type counts for nothing
+
+
+class FoundReplica(Strict):
+    id: str
+    machine_name: str
+    machine_ref: str
+    disks: int
+    size: int  # bytes, of the newest point's disks
+    points: int  # whole ones
+    newest: Moment | None  # its moment
+    adopted: bool  # by this very request
+    objection: str | None  # why it can't be adopted
+    refused: list[str]  # what of it isn't taken for what it says it is, and why

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from longshore.api.schemas import LedgerEntry, Migration, Moment, Strict
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedDisk:
@@ -112,3 +114,17 @@ class PlanReport:
     bytes_verified: int
     longest_downtime_seconds: float | None
     machines: list[ReportedMachine]
+
+
+class Bundle(Strict):
+    """All that is on record of a migration. No settings of providers, passwords or texts for the guest are in it; names
+    of machines, networks and hosts are."""
+
+    version: str  # of the release
+    flow_version: str
+    made_at: Moment
+    source_kind: str
+    target_kind: str
+    migration: Migration
+    report: Report  # with its events
+    ledger: list[LedgerEntry]

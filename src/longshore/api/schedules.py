@@ -2,19 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from longshore.api.backups import Name
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Name, Strict
 
 _Line = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PreviewWanted(_Strict):
+class PreviewWanted(Strict):
     """A schedule and rules that are thought of. With a policy or a replica, its points are judged by the rules, too."""
 
     schedule: _Line
@@ -24,7 +19,7 @@ class PreviewWanted(_Strict):
     replica: _Line | None = None  # its id
 
 
-class PreviewedPoint(_Strict):
+class PreviewedPoint(Strict):
     """A point, and what the rules would make of it."""
 
     name: str  # in a vault; of a replica its number
@@ -33,14 +28,14 @@ class PreviewedPoint(_Strict):
     reasons: list[str]  # why it would stay; none: it would go
 
 
-class LaterPoint(_Strict):
+class LaterPoint(Strict):
     """A point that would be there."""
 
     moment: Moment
     reasons: list[str]
 
 
-class Later(_Strict):
+class Later(Strict):
     """Points that the rules would keep later on, if each run made one."""
 
     at: Moment  # of the last run that was counted
@@ -48,7 +43,7 @@ class Later(_Strict):
     kept: list[LaterPoint]  # newest first
 
 
-class SchedulePreview(_Strict):
+class SchedulePreview(Strict):
     """A look ahead. Nothing of it is there yet, but for `points`."""
 
     next: list[Moment]  # the first ten

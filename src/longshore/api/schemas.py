@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from pydantic_core import PydanticCustomError
 
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
@@ -29,7 +30,12 @@ from longshore.model.status import Status
 
 
 def _without_zone(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError:
+        raise PydanticCustomError(
+            "no-moment", "that moment is before the year 1 or after the year 9999 in UTC"
+        ) from None
 
 
 # UTC without a zone, as the store has it; on the wire as RFC 3339 wants it
@@ -56,21 +62,25 @@ _PIECE = 100
 Names = Annotated[list[str], FailFast()]
 InPieces = WrapValidator(_in_pieces)  # of a dict
 Mapped = Annotated[dict[str, str], InPieces]
+Name = Annotated[str, Field(pattern=NAME)]
+ONE_LINE = r"^[^\x00-\x1f\x7f]+$"  # a text without control characters
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """The base of what goes over the wire."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorBody(_Strict):
+class ErrorBody(Strict):
     code: str
     message: str  # with the advice at its end
     advice: str = ""  # what to do about it, where that can be said
     field: str = ""  # of the body, that is wrong, where it is a single one
 
 
-class NewProvider(_Strict):
-    name: str = Field(pattern=NAME)
+class NewProvider(Strict):
+    name: Name
     kind: Platform
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]
@@ -78,21 +88,21 @@ class NewProvider(_Strict):
     login: str | None = Field(default=None, min_length=1, max_length=255)
 
 
-class ProviderChange(_Strict):
+class ProviderChange(Strict):
     """Changes to a provider. A field that isn't named stays as it is; null puts a setting back to its default."""
 
     settings: dict[str, Any] = {}
     secrets: dict[str, SecretStr] = {}
 
 
-class LastCheck(_Strict):
+class LastCheck(Strict):
     at: Moment
     found: dict[str, str]  # empty when it didn't let us in
     error: str | None  # why not
     code: str | None
 
 
-class Provider(_Strict):
+class Provider(Strict):
     id: str
     project_id: str  # empty without a server: nothing belongs to a project then
     name: str
@@ -105,40 +115,40 @@ class Provider(_Strict):
     last_check: LastCheck | None = None  # none was made yet, or it is another project's
 
 
-class ProviderCheck(_Strict):
+class ProviderCheck(Strict):
     provider: Provider  # without an id where a dry run would have made it
     changed: bool = False  # its settings or secrets were, or would be by a dry run
     found: dict[str, str]
 
 
-class FingerprintOf(_Strict):
+class FingerprintOf(Strict):
     host: str = Field(min_length=1)
     port: int = Field(default=443, ge=1, le=65535)
 
 
-class Fingerprint(_Strict):
+class Fingerprint(Strict):
     sha256: str
 
 
-class References(_Strict):
+class References(Strict):
     refs: list[str] = Field(max_length=2000)
 
 
-class NewMigration(_Strict):
+class NewMigration(Strict):
     machine: str
     source: str
     target: str
     request: MigrationRequest = MigrationRequest()
 
 
-class NewConversion(_Strict):
+class NewConversion(Strict):
     """Options of a conversion, in addition to those that the machine was moved with."""
 
     accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
 
 
-class NewTry(_Strict):
+class NewTry(Strict):
     """Options of a further try, in place of those of the try before; an option that isn't given stays.
 
     Networks and subnets are added to the earlier ones, as are `accept` and `guest_keys`.
@@ -160,14 +170,14 @@ class NewTry(_Strict):
     force_power_off: bool = False
 
 
-class CutoverTime(_Strict):
+class CutoverTime(Strict):
     """The time at which warm migrations are cut over by themselves. Moments in UTC where they don't say otherwise."""
 
-    at: datetime
-    until: datetime | None = None  # not begun any later: it then waits for a person
+    at: Moment
+    until: Moment | None = None  # not begun any later: it then waits for a person
 
 
-class NewMarks(_Strict):
+class NewMarks(Strict):
     """Marks for the source machine of a migration that is done, in place of the earlier ones."""
 
     mark_source: SourceMarks = SourceMarks()
@@ -175,12 +185,12 @@ class NewMarks(_Strict):
     grace: Seconds = 14 * 86400.0  # after the migration was done
 
 
-class NewInspection(_Strict):
+class NewInspection(Strict):
     machine: str  # name, inventory path or reference
     source: str
 
 
-class NewProxy(_Strict):
+class NewProxy(Strict):
     name: str
     host: str  # the ESXi host that it runs on, and whose datastores it reaches
     datastore: str  # for its own disk
@@ -190,7 +200,7 @@ class NewProxy(_Strict):
     image: str | None = None  # path of the relay's image on the user's own machine; a server's callers have its own
 
 
-class DiskProgress(_Strict):
+class DiskProgress(Strict):
     key: str
     position: int
     label: str
@@ -201,7 +211,7 @@ class DiskProgress(_Strict):
     root_digest: str | None
 
 
-class QueuedBehind(_Strict):
+class QueuedBehind(Strict):
     """The reason why something is queued and not begun; without one it is only in line."""
 
     # A wave goes first; a limit is reached; all places of workers are taken; it is to begin at a time
@@ -213,7 +223,7 @@ class QueuedBehind(_Strict):
     at: Moment | None = None  # when it is to begin
 
 
-class ListedMigration(_Strict):
+class ListedMigration(Strict):
     """One migration in a list."""
 
     id: str
@@ -258,12 +268,12 @@ class Migration(ListedMigration):
     result: dict[str, Any] | None
 
 
-class MigrationCounts(_Strict):
+class MigrationCounts(Strict):
     total: int
     statuses: dict[str, int]  # how many are queued, running, done, …; those that none are in are left out
 
 
-class LastMove(_Strict):
+class LastMove(Strict):
     """The last migration of a machine, dry runs included."""
 
     machine_ref: str
@@ -273,7 +283,7 @@ class LastMove(_Strict):
     finished_at: Moment | None
 
 
-class ChosenMigrations(_Strict):
+class ChosenMigrations(Strict):
     ids: list[str] = Field(min_length=1, max_length=1000)  # or the beginnings of them
 
 
@@ -281,13 +291,13 @@ class ChosenCutover(ChosenMigrations):
     time: CutoverTime | None = None  # at which they are cut over; None: now
 
 
-class ChosenAnswer(_Strict):
+class ChosenAnswer(Strict):
     id: str  # as it was asked for
     migration: Migration | None = None  # it, or what was started in its place
     error: ErrorBody | None = None  # why nothing was done about this one
 
 
-class Workload(_Strict):
+class Workload(Strict):
     """A server of OS-Migrate's workloads.yml."""
 
     params: dict[str, Any]
@@ -295,10 +305,10 @@ class Workload(_Strict):
     how: dict[str, Any] = {}  # `_migration_params`
 
 
-class NewPlan(_Strict):
+class NewPlan(Strict):
     """Request for the proposal of a plan. Machines are named by name, path or reference, or found by place and name."""
 
-    name: str = Field(pattern=NAME)
+    name: Name
     source: str
     target: str
     description: str = ""
@@ -320,7 +330,7 @@ class NewPlan(_Strict):
     draft: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{8,64}$")
 
 
-class PlanConcern(_Strict):
+class PlanConcern(Strict):
     machine: str  # as the plan calls it; empty: several, or the plan as a whole
     code: str
     severity: Severity
@@ -330,25 +340,25 @@ class PlanConcern(_Strict):
     acceptable: bool
 
 
-class PlanAnswer(_Strict):
+class PlanAnswer(Strict):
     plan: dict[str, Any]  # as its file has it
     changed: bool = True
     open: list[PlanConcern] = []  # what the user has to decide, or might want to
 
 
-class PlanChanged(_Strict):
+class PlanChanged(Strict):
     changed: bool
     version: str  # what If-Match compares, in quotes
     changed_at: Moment
     plan: dict[str, Any] | None = None  # as it would be, of a dry run
 
 
-class PlanCopy(_Strict):
-    name: str = Field(pattern=NAME)
+class PlanCopy(Strict):
+    name: Name
     description: str | None = None  # None: the same
 
 
-class WaveForecast(_Strict):
+class WaveForecast(Strict):
     """The forecast of when a wave is done, or copied."""
 
     wave: int
@@ -357,7 +367,7 @@ class WaveForecast(_Strict):
     until_cutover: bool  # what is told is when all of it is copied
 
 
-class PlanFigures(_Strict):
+class PlanFigures(Strict):
     """Figures of a plan, or of one of its waves, added up."""
 
     wave: int | None  # null: all of the plan
@@ -376,7 +386,7 @@ class PlanFigures(_Strict):
     at_work: WaveForecast | None = None  # of all of a plan, where for cutover-first only that of a wave is known
 
 
-class PlanSummary(_Strict):
+class PlanSummary(Strict):
     id: str = ""
     name: str
     project_id: str = ""  # empty without a server: nothing belongs to a project then
@@ -393,7 +403,7 @@ class PlanSummary(_Strict):
     figures: PlanFigures | None = None  # of all of it, where they were asked for
 
 
-class PlannedState(_Strict):
+class PlannedState(Strict):
     machine: str
     ref: str | None
     wave: int
@@ -426,7 +436,7 @@ class PlannedProgress(PlannedState):
     disks: list[DiskProgress] = []  # those
 
 
-class PlanStates(_Strict):
+class PlanStates(Strict):
     plan: PlanSummary
     version: str  # of the plan: with another one than before all may be otherwise
     until: Moment  # what to ask for next as changed_since
@@ -440,7 +450,7 @@ class PlanStates(_Strict):
     machines: list[PlannedProgress]
 
 
-class PlanView(_Strict):
+class PlanView(Strict):
     plan: dict[str, Any]
     project_id: str = ""  # empty without a server: nothing belongs to a project then
     created_at: Moment
@@ -452,14 +462,14 @@ class PlanView(_Strict):
     unreadable: str | None = None  # why nothing is known of its machines: it can be exported, replaced and deleted
 
 
-class FoundMachine(_Strict):
+class FoundMachine(Strict):
     entry: str  # as the plan calls it
     wave: int
     machine: ShownMachine | None
     error: str | None
 
 
-class PlanStart(_Strict):
+class PlanStart(Strict):
     type: PlannedType | None = None  # None: as the plan says
     accept: Names = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
@@ -467,18 +477,18 @@ class PlanStart(_Strict):
     at: Moment | None = None  # then, by itself; None: now. A check doesn't go by it
 
 
-class LimitChange(_Strict):
+class LimitChange(Strict):
     """A limit by what it is of. Of its figures, what isn't named stays as it was, and null lifts it."""
 
     of: LimitOf
     provider: str | None = None  # of a source, host, datastore or target
-    name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f]+$")
+    name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME, pattern=ONE_LINE)
     plan: str | None = None  # of a plan
     at_once: int | None = Field(default=None, ge=1, le=MOST_AT_ONCE)  # jobs
     bytes_per_second: Annotated[Rate, Field(ge=SLOWEST, le=FASTEST)] | None = None  # that their copies read together
 
 
-class Limit(_Strict):
+class Limit(Strict):
     id: str
     of: LimitOf
     provider: str | None  # of a source, host, datastore or target
@@ -490,7 +500,7 @@ class Limit(_Strict):
     bytes_per_second: int | None
 
 
-class Event(_Strict):
+class Event(Strict):
     id: int
     at: Moment
     level: str
@@ -503,7 +513,7 @@ class PlanEvent(Event):
     machine: str  # its name
 
 
-class LedgerEntry(_Strict):
+class LedgerEntry(Strict):
     kind: str
     step: str
     ref: str | None
@@ -511,7 +521,7 @@ class LedgerEntry(_Strict):
     note: str | None
 
 
-class ServerConsole(_Strict):
+class ServerConsole(Strict):
     """Console output of a migration's server, without control characters that only a terminal acts on."""
 
     server_id: str
@@ -519,5 +529,5 @@ class ServerConsole(_Strict):
     off: bool = False  # its cloud says so; what it printed before may be gone then
 
 
-class Cleanup(_Strict):
+class Cleanup(Strict):
     left: list[str]  # a sentence for each thing that could not be removed

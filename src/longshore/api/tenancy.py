@@ -2,18 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from longshore.api.schemas import Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TenancyRequest(_Strict):
+class TenancyRequest(Strict):
     provider: str
     directory: str = Field(min_length=1)  # an absolute path on the machine of the service
-    only: list[str] = []  # kinds, as their files are called: networks, security_groups, …
-    filters: list[str] = []  # name=WORD, name~REGEX, tag=WORD, tag~REGEX; ! before = or ~ denies
+    only: list[str] = Field(default=[])  # kinds, as their files are called: networks, security_groups, …
+    filters: list[str] = Field(default=[])  # name=WORD, name~REGEX, tag=WORD, tag~REGEX; ! before = or ~ denies
 
 
 class ExportRequest(TenancyRequest):
@@ -25,20 +23,20 @@ class ImportRequest(TenancyRequest):
     passwords: str | None = Field(default=None, min_length=1)
 
 
-class TenancyRow(_Strict):
+class TenancyRow(Strict):
     action: str
     kind: str
     name: str
     said: str
 
 
-class TenancyReport(_Strict):
-    rows: list[TenancyRow] = []  # of an export: only what failed
-    files: dict[str, int] = {}  # of an export: how many resources are in each
-    notes: list[str] = []  # what was left out, and why
+class TenancyReport(Strict):
+    rows: list[TenancyRow] = Field(default=[])  # of an export: only what failed
+    files: dict[str, int] = Field(default={})  # of an export: how many resources are in each
+    notes: list[str] = Field(default=[])  # what was left out, and why
 
 
-class TenancyJob(_Strict):
+class TenancyJob(Strict):
     id: str
     state: Literal["running", "done", "failed"]
     done: int  # of `total` things, in the step that it is at

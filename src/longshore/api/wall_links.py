@@ -1,15 +1,12 @@
 """Links that show a project's overview on a wall, as they go over the wire."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from longshore.api.backups import Name
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, Name, Strict
 
 
-class NewWallLink(BaseModel):
+class NewWallLink(Strict):
     """A link that is to be made: in at most 31 days it ends."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     ends_at: Moment

@@ -16,11 +16,11 @@ from enum import IntEnum
 
 from blake3 import blake3
 
-from longshore.blocks.durable import replace_file, sync_directory
 from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError, CheckpointLocked, CheckpointMisfit
 from longshore.model.extents import Extent
 from longshore.model.records import NamedTuple
+from longshore.processes.durable import replace_file, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

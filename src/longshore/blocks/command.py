@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 from longshore.blocks.progress import bar
@@ -189,54 +189,27 @@ def _field(name: str) -> str:
 
 def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[str]:
     """Return the command line that asks for this copy; `changes_file` holds its changes."""
-    arguments = [
-        request.source_uri,
-        request.target_uri,
-        f"--verify={request.verify}",
-        f"--connections={request.connections}",
-        f"--block-size={request.block_size}",
-        f"--merge-gap={request.merge_gap}",
-        f"--checkpoint-every={request.checkpoint_interval}",
-        f"--retry-for={request.retry_for}",
-        f"--disk={request.disk}",
-        "--progress=json",
-    ]
-    optional = {
-        "changes": changes_file,
-        "manifest": request.manifest,
-        "base-manifest": request.base_manifest,
-        "checkpoint": request.checkpoint,
-        "rate-limit": request.rate_limit,
-        "maximum-read": request.maximum_read,
-        "source-identity": request.source_identity,
-        "target-identity": request.target_identity,
-    }
-    arguments += [f"--{name}={value}" for name, value in optional.items() if value is not None]
-    return arguments + [f"--limit-group={group}" for group in request.limit_groups]
+    arguments = [request.source_uri, request.target_uri, "--progress=json"]
+    for option, field in _fields():
+        value: Any = changes_file if field == "changes" else getattr(request, field)
+        values = value if field == "limit_groups" else [value]
+        arguments += [f"{option}={one}" for one in values if one is not None]
+    return arguments
 
 
 def request_from(arguments: argparse.Namespace | SimpleNamespace) -> CopyRequest:
     """Return the copy that was asked for. Raises InvalidInput."""
-    return CopyRequest(
-        source_uri=arguments.source,
-        target_uri=arguments.target,
-        disk=arguments.disk,
-        source_identity=arguments.source_identity,
-        target_identity=arguments.target_identity,
-        changes=None if arguments.changes is None else read_changes(arguments.changes),
-        manifest=arguments.manifest,
-        base_manifest=arguments.base_manifest,
-        checkpoint=arguments.checkpoint,
-        verify=Verify(arguments.verify),
-        rate_limit=arguments.rate_limit,
-        limit_groups=tuple(arguments.limit_group),
-        connections=arguments.connections,
-        maximum_read=arguments.maximum_read,
-        block_size=arguments.block_size,
-        merge_gap=arguments.merge_gap,
-        checkpoint_interval=arguments.checkpoint_every,
-        retry_for=arguments.retry_for,
-    )
+    asked = {field: getattr(arguments, _field(option)) for option, field in _fields()}
+    asked["changes"] = None if arguments.changes is None else read_changes(arguments.changes)
+    asked["verify"] = Verify(arguments.verify)
+    asked["limit_groups"] = tuple(arguments.limit_group)
+    return CopyRequest(arguments.source, arguments.target, **asked)
+
+
+def _fields() -> Iterator[tuple[str, str]]:
+    """Yield each option that says something of the copy, and the field of `CopyRequest` that it says."""
+    otherwise = {"--checkpoint-every": "checkpoint_interval", "--limit-group": "limit_groups"}
+    return ((option, otherwise.get(option, _field(option))) for option in _OPTIONS if option != "--progress")
 
 
 def run(arguments: argparse.Namespace | SimpleNamespace) -> int:

@@ -16,10 +16,10 @@ from contextlib import suppress
 
 from blake3 import blake3
 
-from longshore.blocks.durable import replace_file, sync_directory
 from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError
 from longshore.model.extents import Extent, merge
+from longshore.processes.durable import replace_file, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

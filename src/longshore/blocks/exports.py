@@ -140,7 +140,11 @@ class LocalExport(Export):
 
     def last_words(self) -> str:
         """Return the end of what the server wrote to its standard error."""
-        return _last_words(self._log, self._secrets)
+        size = os.fstat(self._log.fileno()).st_size
+        text = os.pread(self._log.fileno(), LAST_WORDS, max(0, size - LAST_WORDS)).decode(errors="replace")
+        for secret in filter(None, self._secrets):
+            text = text.replace(secret, "***")
+        return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
     def _close(self) -> None:
         os.close(self._pidfd)
@@ -222,7 +226,6 @@ def serve_qemu_nbd(
     *,
     image_format: str = "raw",
     read_only: bool = False,
-    tcp_port: bool = False,
     connections: int = 16,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
@@ -232,11 +235,8 @@ def serve_qemu_nbd(
     """Serve an image: QEMU's block options (`driver`, `file.driver`, …), or a file of the format named.
 
     The format of a file is never guessed: a guest could write a qcow2 header into its raw disk and so read its host's
-    files. `tcp_port` is short for `listen=Listen()`: any free port on the loopback address. `descriptors` are inherited
-    by the server. Raises ExportError.
+    files. `descriptors` are inherited by the server. Raises ExportError.
     """
-    if tcp_port and listen is None:
-        listen = Listen()
     with ExitStack() as stack:
         directory = stack.enter_context(private_directory())
         place = _Place.choose(directory, listen)
@@ -419,15 +419,6 @@ def _free_port(address: str) -> int:
         probe_socket.bind((address, 0))
         port: int = probe_socket.getsockname()[1]
         return port
-
-
-def _last_words(log: IO[bytes], secrets: Sequence[str]) -> str:
-    size = os.fstat(log.fileno()).st_size
-    text = os.pread(log.fileno(), LAST_WORDS, max(0, size - LAST_WORDS)).decode(errors="replace")
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _ending(status: int) -> str:

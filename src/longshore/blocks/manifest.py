@@ -7,10 +7,10 @@ from functools import cache
 
 from blake3 import blake3
 
-from longshore.blocks.durable import replace_file
 from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError
-from longshore.model.extents import Extent
+from longshore.model.extents import Extent, align, merge, subtract
+from longshore.processes.durable import replace_file
 
 DIGEST_SIZE = 32
 MAGIC = b"LSHRMAN1"
@@ -208,3 +208,21 @@ def read_manifest(path: FilePath) -> tuple[Digests, str]:
             digests._table[first * DIGEST_SIZE : first * DIGEST_SIZE + taken] = content[position : position + taken]
             position += taken
     return digests, header["root"]
+
+
+def hidden(before: Digests, after: Digests, told: Iterable[Extent]) -> list[Extent]:
+    """Return whole blocks that differ, and of which no byte is among those that were `told` to have changed.
+
+    Raises ValueError for manifests of different disks, or in blocks of different sizes.
+    """
+    if (before.size, before.block_size) != (after.size, after.block_size):
+        raise ValueError("these manifests can't be compared")
+    known = align(merge(told), after.block_size, after.size)
+    return list(merge(subtract(_differing(before, after), list(known))))
+
+
+def _differing(before: Digests, after: Digests) -> Iterator[Extent]:
+    """Yield the blocks that differ, in their order."""
+    for block in range(after.blocks):
+        if before.get(block) != after.get(block):
+            yield after.extent(block)

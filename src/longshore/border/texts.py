@@ -1,11 +1,14 @@
 """Single texts, as they are written into what people and programs read."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from unicodedata import category
 from urllib.parse import quote
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would reckon with
+# Before what a spreadsheet would reckon with: at the beginning of a cell, and of what becomes a cell of its own where
+# semicolons part them, as they do for Excel in half of Europe. It takes the wide signs of East Asia as well
+_FORMULA = re.compile(r"(?:^|(?<=;)) *(?=[=+\-@\t\r＝＋－＠])")
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*[]<>|&~"})  # of Markdown, and of HTML within it
 _LONGEST_FILE_NAME = 120  # letters, of which one has 4 bytes at most, where 255 bytes and a few more for an end fit
 
@@ -42,7 +45,7 @@ def csv_cell(cell: object) -> object:
         return ""
     if not isinstance(cell, str):
         return cell
-    return f"'{line(cell)}" if cell.startswith(_FORMULA) else line(cell)
+    return line(_FORMULA.sub("'\\g<0>", cell))
 
 
 def markdown(text: object) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import with_accept, with_guest_key, with_mapping
+from longshore.cli.arguments import with_guest_key, with_mapping
 from longshore.cli.command import Lister
 from longshore.cli.given_files import key_in
+from longshore.cli.migrate import with_boot_proof, with_landing
 from longshore.model.request import BootProof, LandingMode, MigrationRequest
-from longshore.wording.figures import moment, size
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
-    from longshore.api.adoption import FoundReplica
+    from longshore.api.replicas import FoundReplica
 
 
 class AdoptReplicas(Lister):
@@ -43,23 +44,9 @@ class AdoptReplicas(Lister):
             "source network and target network (name or id); once for each network of the machines",
         )
         group.add_argument("--flavor", help="name or id (default: the smallest that fits)")
-        group.add_argument(
-            "--landing",
-            choices=[mode.value for mode in LandingMode],
-            default=LandingMode.AUTO.value,
-            help="as for longshore replica create (default: %(default)s)",
-        )
-        group.add_argument(
-            "--boot-proof",
-            choices=[proof.value for proof in BootProof],
-            default=BootProof.AUTO.value,
-            help="what shows that the guest is up, as for longshore replica create (default: %(default)s)",
-        )
-        group.add_argument(
-            "--boot-mark", metavar="REGEX", help="what the console shows once a guest is up (default: a login prompt)"
-        )
+        with_landing(group)
+        with_boot_proof(group)
         with_guest_key(group)
-        with_accept(group)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.found_replicas(args.target) if args.list else self._adopt(args)
@@ -74,7 +61,7 @@ class AdoptReplicas(Lister):
         return columns, [self._row(one) for one in found]
 
     def _adopt(self, args: Namespace) -> list[FoundReplica]:
-        from longshore.api.adoption import NewAdoption
+        from longshore.api.replicas import NewAdoption
 
         request = MigrationRequest(
             networks=dict(args.network),
@@ -92,7 +79,7 @@ class AdoptReplicas(Lister):
             one.id,
             one.machine_name,
             one.disks,
-            size(one.size) if self.for_people else one.size,
+            self.size_of(one.size),
             one.points,
             moment(one.newest),
             one.adopted,

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from longshore.cli.terminal import screened
+from longshore.cli.terminal import faults_of_files_told, screened
+from longshore.errors import LongshoreError
 from longshore.processes.memory import seldom_look_for_cycles
 
 _INTERRUPTED = 130  # as a shell has it, and the frame of all commands
@@ -19,7 +20,19 @@ _INTERRUPTED = 130  # as a shell has it, and the frame of all commands
 def main(argv: Sequence[str] | None = None) -> int:
     seldom_look_for_cycles()
     with screened():
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        status = 0
+        try:
+            with faults_of_files_told():
+                status = _run(list(sys.argv[1:] if argv is None else argv))
+                sys.stdout.flush()
+        except BrokenPipeError:  # who read it has had enough (… | head): nothing to complain of when Python ends
+            _write_no_more()
+        except LongshoreError as error:
+            if status == 0:  # else more has been said already
+                sys.stderr.write(f"longshore: {error}\n")
+            _write_no_more()
+            return status or 1
+        return status
 
 
 def _run(arguments: list[str]) -> int:
@@ -40,12 +53,12 @@ def _run(arguments: list[str]) -> int:
         from longshore.cli.shell import LongshoreApp
 
         app = LongshoreApp()
-    status = int(app.run(arguments))
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # who read it has had enough (… | head): nothing to complain of when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
+    return int(app.run(arguments))
+
+
+def _write_no_more() -> None:
+    """Let nothing go where standard output went: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

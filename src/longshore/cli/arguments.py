@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from longshore.errors import InvalidInput
 from longshore.model.quantities import parse_rate, parse_seconds
+from longshore.model.request import Verify
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from argparse import _ArgumentGroup as ArgumentGroup
     from collections.abc import Callable
 
+    from longshore.api.replicas import NewHold
     from longshore.api.schemas import CutoverTime
 
 T = TypeVar("T")
@@ -32,9 +34,9 @@ def time_of(text: str) -> datetime:
     """Read a time in UTC, and say so in it."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(f'"{text}" isn\'t a time such as 2026-11-21T22:00 or 2026-11-21T22:00+01:00') from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def seconds(text: str) -> float:
@@ -82,6 +84,18 @@ def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
     )
 
 
+def with_verify_and_rate(group: ArgumentParser | ArgumentGroup) -> None:
+    group.add_argument(
+        "--verify",
+        choices=[v.value for v in Verify],
+        default=Verify.FULL.value,
+        help="what is read back from where it goes and compared (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rate-limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G (default: no limit)"
+    )
+
+
 def rules_of(args: Namespace) -> str | None:
     """Return the rules of retention from `--keep`: last=7,daily=14."""
     return args.keep.replace("=", " ") if args.keep else None
@@ -93,6 +107,12 @@ def with_hold_name(parser: ArgumentParser) -> None:
 
 def with_until(parser: ArgumentParser) -> None:
     parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+
+
+def asked_hold(args: Namespace) -> NewHold:
+    from longshore.api.replicas import NewHold
+
+    return NewHold(name=args.name, until=getattr(args, "until", None))
 
 
 def with_cutover_time(parser: ArgumentParser) -> None:

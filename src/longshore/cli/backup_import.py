@@ -51,11 +51,12 @@ class ImportBackups(Lister):
             )
         points = self.client.vault_points(args.vault)
         there = {(point.machine_name, point.machine_uuid, point.moment.replace(tzinfo=UTC)) for point in points}
-        self._failed: list[str] = []
         rows = []
         for number, (as_of, machine) in enumerate(sorted(dated, key=lambda one: one[0].moment), start=1):
             self.say(f"{number} of {len(dated)}: {machine.name} as of {moment(as_of.moment)}")
             rows.append((machine.name, moment(as_of.moment), *self._import(machine, as_of, there, args)))
+        if failed := [f"{name} as of {when}" for name, when, became, _ in rows if became == "failed"]:
+            self.fault = f"{len(failed)} backup(s) couldn't be brought in: {', '.join(failed[:5])}."
         return ("Machine", "Moment", "Result", "Point"), rows
 
     def _import(
@@ -72,13 +73,5 @@ class ImportBackups(Lister):
             begun = self.client.back_up(asked)
             result = watched(self, begun, plain=args.plain).result or {}
         except LongshoreError as error:
-            self._failed.append(f"{machine.name} as of {moment(as_of.moment)}")
             return "failed", str(error)
         return "imported", str(result["point"])
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        super().run(parsed_args)
-        if self._failed:
-            self.say(f"longshore: {len(self._failed)} backup(s) couldn't be brought in: {', '.join(self._failed[:5])}.")
-        return 1 if self._failed else 0

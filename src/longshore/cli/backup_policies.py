@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rules_of, with_mapping, with_snapshot_playbooks
-from longshore.cli.command import Lister, ShowOne
+from longshore.cli.command import Create, Delete, Lister, ShowOne
 from longshore.cli.concerns import concern_table
-from longshore.cli.creating import Create
-from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
@@ -48,17 +46,17 @@ class CreateBackupPolicy(Create):
         _with_rules(parser, required=True)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin)
 
-    def existing(self, args: Namespace) -> tuple[Any, Any]:
-        return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
+    def existing(self, args: Namespace) -> dict[str, Any]:
+        return _fields(self, self.client.backup_policy(args.policy))
 
-    def make(self, args: Namespace) -> tuple[Any, Any]:
+    def make(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.backup_policies import NewBackupPolicy
 
         asked = _asked(args, playbook_of)
         if not asked.keys() & {"machines", "filter"}:
             raise InvalidInput("Say which machines: --machine NAME, or a filter; --name '*' means all of the source.")
         policy = NewBackupPolicy(name=args.policy, source=args.source, vault=args.vault, **asked)
-        return _fields(self.client.create_backup_policy(policy), for_people=self.for_people)
+        return _fields(self, self.client.create_backup_policy(policy))
 
 
 class ListBackupPolicies(Lister):
@@ -105,8 +103,8 @@ class ShowBackupPolicy(ShowOne):
     examples = ("longshore backup policy show nightly",)
     options = (_with_policy,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _fields(self, self.client.backup_policy(args.policy))
 
 
 class SetBackupPolicy(ShowOne):
@@ -122,11 +120,11 @@ class SetBackupPolicy(ShowOne):
         _with_rules(parser, required=False)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin, end="; never: none any more")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.backup_policies import BackupPolicyChange
 
         change = BackupPolicyChange(**_asked(args, _playbook_or_none))
-        return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
+        return _fields(self, self.client.change_backup_policy(args.policy, change))
 
 
 class DeleteBackupPolicy(Delete):
@@ -161,8 +159,8 @@ class RunBackupPolicy(ShowOne):
     examples = ("longshore backup policy run nightly",)
     options = (_with_policy,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _fields(self.client.run_backup_policy(args.policy), for_people=self.for_people)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _fields(self, self.client.run_backup_policy(args.policy))
 
 
 class PauseBackupPolicy(ShowOne):
@@ -173,11 +171,11 @@ class PauseBackupPolicy(ShowOne):
 
     paused = True
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.backup_policies import BackupPolicyChange
 
         change = BackupPolicyChange(paused=self.paused)
-        return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
+        return _fields(self, self.client.change_backup_policy(args.policy, change))
 
 
 class ResumeBackupPolicy(PauseBackupPolicy):
@@ -248,9 +246,9 @@ def _playbook_or_none(path: Path | None) -> str | None:
     return _NEVER if path == Path(_NEVER) else playbook_of(path)
 
 
-def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:
+def _fields(command: ShowOne, policy: BackupPolicy) -> dict[str, Any]:
     fields = policy.model_dump(mode="json")
-    if for_people:
+    if command.for_people:
         fields["machines"] = ", ".join(policy.machines)
         said = fields["filter"] or {}
         fields["filter"] = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
@@ -262,7 +260,7 @@ def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:
         fields["prove_due_at"], fields["proof"] = moment(policy.prove_due_at), _proof_in_lines(policy)
         if "points" in fields:
             fields["points"] = _points_in_lines(policy)  # type: ignore[arg-type]
-    return tuple(fields), tuple(fields.values())
+    return fields
 
 
 def _run_in_words(policy: BackupPolicy) -> str:

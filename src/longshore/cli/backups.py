@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from longshore.cli.arguments import rate, with_accept, with_hold_name, with_snapshot_playbooks, with_until
-from longshore.cli.command import Lister, ShowOne
+from longshore.cli.arguments import (
+    asked_hold,
+    with_accept,
+    with_hold_name,
+    with_snapshot_playbooks,
+    with_until,
+    with_verify_and_rate,
+)
+from longshore.cli.command import Delete, Lister, ShowOne
 from longshore.cli.concerns import concern_table
-from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
@@ -38,7 +44,7 @@ class CreateBackup(ShowOne):
         _with_backup(parser, playbooks=not self.is_plugin)
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return follow(self, self.client.back_up(_asked(args)), args)
 
 
@@ -65,13 +71,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> None:
     parser.add_argument("--source", "--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     parser.add_argument("--vault", required=True, help="where it goes")
     parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
-    parser.add_argument(
-        "--verify",
-        choices=[v.value for v in Verify],
-        default=Verify.FULL.value,
-        help="what is read back from the vault and compared (default: %(default)s)",
-    )
-    parser.add_argument("--rate-limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+    with_verify_and_rate(parser)
     with_snapshot_playbooks(parser, allowed=playbooks)
     with_accept(parser)
 
@@ -112,7 +112,7 @@ class ListBackups(Lister):
             point.machine_name,
             moment(point.moment),
             "damaged" if point.damaged else point.consistency,
-            size(point.size) if self.for_people else point.size,
+            self.size_of(point.size),
             len(point.disks),
             hold_in_words(point.hold),
             _trial_in_words(point),
@@ -137,8 +137,8 @@ class ShowBackup(ShowOne):
     examples = ("longshore backup show web01 --vault offsite",)
     options = (with_point,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _details(self.client.vault_point(args.vault, args.point), for_people=self.for_people)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _details(self, self.client.vault_point(args.vault, args.point))
 
 
 class DeleteBackup(Delete):
@@ -179,11 +179,8 @@ class HoldBackup(ShowOne):
     examples = ("longshore backup hold web01 --vault offsite --name before-upgrade --until 2026-12-31T22:00",)
     options = (with_point, with_hold_name, with_until)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.replicas import NewHold
-
-        hold = NewHold(name=args.name, until=args.until)
-        return _details(self.client.tell_vault_point(args.vault, args.point, "hold", hold), for_people=self.for_people)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _details(self, self.client.tell_vault_point(args.vault, args.point, "hold", asked_hold(args)))
 
 
 class ReleaseBackup(ShowOne):
@@ -192,11 +189,8 @@ class ReleaseBackup(ShowOne):
     examples = ("longshore backup release web01 --vault offsite --name before-upgrade",)
     options = (with_point, with_hold_name)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.replicas import NewHold
-
-        released = self.client.tell_vault_point(args.vault, args.point, "release", NewHold(name=args.name))
-        return _details(released, for_people=self.for_people)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _details(self, self.client.tell_vault_point(args.vault, args.point, "release", asked_hold(args)))
 
 
 class CreateRestore(ShowOne):
@@ -224,7 +218,7 @@ class CreateRestore(ShowOne):
         with_restore(parser)
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         if args.dry_run and args.in_place:
             raise InvalidInput("A dry run takes nobody's place.", advice="Leave --dry-run or --in-place out.")
         whole: MachineWork = MigrationType.IN_PLACE if args.in_place else MigrationType.COLD
@@ -236,24 +230,22 @@ class CreateRestore(ShowOne):
 class CommitRestore(ShowOne):
     """Keep what was restored in place. It can't be undone any more; the server that it was before stays, off."""
 
-    examples = ("longshore restore commit 5f0c1a77",)
+    examples: ClassVar[tuple[str, ...]] = ("longshore restore commit 5f0c1a77",)
     options = (_with_restore_id,)
+    verb = "commit"
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.tell_restore(args.restore, "commit"), args)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return follow(self, self.client.tell_restore(args.restore, self.verb), args)
 
 
-class UndoRestore(ShowOne):
+class UndoRestore(CommitRestore):
     """Undo a restore in place: the server that it was before has its ports again, and runs if it did.
 
     The new server goes, with all that it has written.
     """
 
     examples = ("longshore restore undo 5f0c1a77",)
-    options = (_with_restore_id,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.tell_restore(args.restore, "undo"), args)
+    verb = "undo"
 
 
 def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:
@@ -265,13 +257,13 @@ def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:
     return f"failed {moment(trial.at)}" + (f": {trial.error}" if whole else "")
 
 
-def _details(point: VaultPointDetails, *, for_people: bool) -> tuple[Any, Any]:
+def _details(command: ShowOne, point: VaultPointDetails) -> dict[str, Any]:
     fields = point.model_dump(mode="json")
-    if for_people:
+    if command.for_people:
         disks = {disk["key"]: disk for disk in point.machine["disks"]}
         fields["machine"] = f"{point.machine['cpus']} CPU(s), {point.machine['memory_mib']} MiB of memory"
         fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
         fields["size"] = size(point.size)
         fields["hold"] = hold_in_words(point.hold)
         fields["trial"] = _trial_in_words(point, whole=True)
-    return tuple(fields), tuple(fields.values())
+    return fields

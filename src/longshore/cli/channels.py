@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import seconds
-from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.creating import Create
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Command, Create, Delete, Lister, ShowOne
 from longshore.cli.given_files import text_of
 from longshore.cli.providers import with_all_projects
 from longshore.errors import InvalidInput
@@ -43,10 +41,10 @@ class CreateChannel(Create):
         parser.add_argument("--kind", choices=_KINDS, required=True, help="how people are told; slack: Mattermost, too")
         _with_fields(parser)
 
-    def existing(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> dict[str, Any]:
         return _shown(self.client.channel(args.channel))
 
-    def make(self, args: Namespace) -> tuple[Any, Any]:
+    def make(self, args: Namespace) -> dict[str, Any]:
         said = {"name": args.channel, "kind": args.kind, **_fields(args)}
         server = _server(args)
         if server:
@@ -101,7 +99,7 @@ class SetChannel(ShowOne):
     examples = ("longshore channel set team --on failed --waits-after 1h",)
     options = (_with_channel, _with_fields)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         said = _fields(args)
         if server := _server(args):
             was = self.client.channel(args.channel).mail
@@ -132,7 +130,7 @@ class ShowChannel(ShowOne):
     examples = ("longshore channel show team",)
     options = (_with_channel, with_all_projects)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _shown(self.client.channel(args.channel, all_projects=args.all_projects))
 
 
@@ -172,10 +170,10 @@ def _server(args: Namespace) -> dict[str, Any]:
     return {name: value for name in _SERVER if (value := getattr(args, name)) is not None}
 
 
-def _shown(channel: Channel) -> tuple[Any, Any]:
+def _shown(channel: Channel) -> dict[str, Any]:
     fields = channel.model_dump(mode="json", exclude={"mail"})
     fields["occasions"] = ", ".join(channel.occasions)
     fields |= {name: duration(fields[name]) if fields[name] else None for name in ("waits_after", "digest")}
     if channel.mail is not None:
         fields |= {f"mail_{name}": value for name, value in channel.mail.model_dump(mode="json").items()}
-    return tuple(fields), tuple(fields.values())
+    return fields

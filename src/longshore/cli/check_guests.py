@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
@@ -22,7 +21,8 @@ class CheckGuests(Lister):
         from longshore.guests.machine_check import ALL_GUESTS, WINDOWS_GUESTS, check_machine
 
         parts = check_machine()
-        self._missing = [part.name for part in parts if not part.ready and part.needed_for == ALL_GUESTS]
+        if missing := [part.name for part in parts if not part.ready and part.needed_for == ALL_GUESTS]:
+            self.fault = f"No guest can be converted here without {', '.join(missing)}."
         if any(not part.ready for part in parts if part.needed_for == WINDOWS_GUESTS):
             self.say("Windows guests can't be converted.")
         names = ("part", "needed for", "ready", "version", "remark")
@@ -30,10 +30,3 @@ class CheckGuests(Lister):
         yes = {True: "yes", False: "no"} if self.for_people else {True: True, False: False}
         rows = ((part.name, part.needed_for, yes[part.ready], part.version, part.remark) for part in parts)
         return columns, list(rows)
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        super().run(parsed_args)
-        if self._missing:
-            print(f"longshore: No guest can be converted here without {', '.join(self._missing)}.", file=sys.stderr)
-        return 1 if self._missing else 0

@@ -34,7 +34,7 @@ def checked(client: Client, plan: str, asked: PlanStart) -> list[PlanConcern]:
 
 
 def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> PlanCheck:
-    began, told, stranded = time.monotonic(), _Told(), None
+    began, told, stranded = time.monotonic(), set[str](), None
     with counting("Checking") as show:
         while True:
             found += check.concerns
@@ -46,25 +46,18 @@ def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> Pla
                 stranded = check.stranded
                 _say(f"No worker can take it yet: {stranded}")
             if took > PATIENCE:
-                told.say_new(found)
+                _say_new(found, told)
             time.sleep(min(max(_POLL_AT_FIRST, took / _SLOWER), _POLL))
             last = check
             check = retry_while_away(lambda: client.go_on_with_check(last), _say)  # noqa: B023 called at once
 
 
-class _Told:
-    """The concerns that were said on a terminal already: of each code the first. The table at the end has all."""
-
-    def __init__(self) -> None:
-        self._codes: set[str] = set()
-
-    def say_new(self, found: list[PlanConcern]) -> None:
-        if not sys.stderr.isatty():
-            return
-        for one in found:
-            if one.code not in self._codes:
-                self._codes.add(one.code)
-                _say(f"{one.severity.value}: {one.text} ({one.code})")
+def _say_new(found: list[PlanConcern], told: set[str]) -> None:
+    """Say on a terminal what wasn't `told`: of each code the first. The table at the end has all."""
+    for one in found if sys.stderr.isatty() else ():
+        if one.code not in told:
+            told.add(one.code)
+            _say(f"{one.severity.value}: {one.text} ({one.code})")
 
 
 def _say(text: str) -> None:

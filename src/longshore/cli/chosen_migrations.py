@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -24,18 +23,11 @@ class TellEach(Lister):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         answers = self.client.tell_chosen(args.verb, args.migration)
-        self._refused = sum(answer.error is not None for answer in answers)
+        if refused := sum(answer.error is not None for answer in answers):
+            self.fault = f"{refused} {'migration was' if refused == 1 else 'migrations were'} refused."
         rows = []
         for answer in answers:
             m = answer.migration
             told = (m.machine_name, m.id, status_of(m)) if m is not None else (None, None, None)
             rows.append((answer.id, *told, answer.error.message if answer.error is not None else None))
         return ("Requested", "Machine", "Migration", "Status", "Refused"), rows
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        super().run(parsed_args)
-        if self._refused:
-            what = "migration was" if self._refused == 1 else "migrations were"
-            print(f"longshore: {self._refused} {what} refused.", file=sys.stderr)
-        return 1 if self._refused else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import ShowOne
-from longshore.cli.following import following
+from longshore.cli.counting import following
 
 if TYPE_CHECKING:
     from longshore.guests.converter.build import Made
@@ -23,7 +23,7 @@ class BuildConverter(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--again", action="store_true", help="build it anew all the same, for newer packages")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.guests.converter.build import build
 
         self.app.configured()  # which says where it is
@@ -39,13 +39,12 @@ class ExportConverter(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="where to: a tar archive, compressed by zstd")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.guests.converter.build import export
 
         self.app.configured()
         file = Path(args.file).absolute()
-        fields = {**_fields(export(file)), "file": str(file), "size": f"{file.stat().st_size / (1 << 20):.0f} MiB"}
-        return tuple(fields), tuple(fields.values())
+        return {**_fields(export(file)), "file": str(file), "size": f"{file.stat().st_size / (1 << 20):.0f} MiB"}
 
 
 class UnpackConverter(ShowOne):
@@ -56,7 +55,7 @@ class UnpackConverter(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="what `longshore converter export` has written")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.guests.converter.build import unpack
 
         self.app.configured()
@@ -64,11 +63,10 @@ class UnpackConverter(ShowOne):
             return _made(unpack(Path(args.file), lambda text: show(0, 0, text)))
 
 
-def _made(made: Made) -> tuple[Any, Any]:
+def _made(made: Made) -> dict[str, Any]:
     how = "now" if made.started else "before: its recipe is the same"
     started = f"in {made.started.seconds:.0f} s" if made.started else ""
-    fields = {**_fields(made.converter), "built": how, "appliance_started": started}
-    return tuple(fields), tuple(fields.values())
+    return {**_fields(made.converter), "built": how, "appliance_started": started}
 
 
 def _fields(converter: Converter) -> dict[str, Any]:

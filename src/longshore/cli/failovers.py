@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from longshore.cli.arguments import with_mapping
+from longshore.cli.arguments import with_accept, with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.replicas import TellReplica, shown, with_replica
@@ -36,7 +36,7 @@ class TestReplica(ShowOne):
         stays.add_argument("--clean-up-after", metavar="TIME", help="let it stay for so long once it is up: 30m, 2h")
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import NewTest
 
         networks = dict(args.network)
@@ -63,7 +63,7 @@ class FailOver(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--planned", action="store_true", help="shut the machine down, and copy its last changes")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import NewFailover
 
         wanted = NewFailover(point=args.point, networks=dict(args.network), planned=args.planned)
@@ -85,7 +85,10 @@ class FailBack(ShowOne):
     which stays, off; an undo gives it its ports back.
     """
 
-    examples = ("longshore replica failback web01",)
+    examples = (
+        "longshore replica failback web01",
+        "longshore replica failback web01 --accept guest-converted",
+    )
     options = (with_replica,)
 
     def add_options(self, parser: ArgumentParser) -> None:
@@ -94,15 +97,9 @@ class FailBack(ShowOne):
             action="store_true",
             help="the machine is gone where it came from: make one like it there, and write all of its disks",
         )
-        parser.add_argument(
-            "--accept",
-            action="append",
-            default=[],
-            metavar="CODE",
-            help="go on although this stands against it: guest-converted (may be repeated)",
-        )
+        with_accept(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import NewFailback
 
         wanted = NewFailback(accept=args.accept, new_machine=args.new_machine)
@@ -131,7 +128,7 @@ class Reprotect(ShowOne):
             "the server's network, and the one that takes its place there (may be repeated)",
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import NewDirection
 
         wanted = NewDirection(target=args.to, networks=dict(args.network))
@@ -166,7 +163,7 @@ class MigrateReplica(ShowOne):
     examples = ("longshore replica migrate web01",)
     options = (with_replica,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         replica = self.client.tell_replica(args.replica, "migrate")
         self.say(f"Watch it: longshore migration events {replica.id}")
         return shown(self, replica)

@@ -13,11 +13,11 @@ class ShowFeatures(ShowOne):
 
     examples = ("longshore features",)
 
-    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+    def show(self, _args: Namespace) -> dict[str, Any]:
         found = self.client.features().model_dump()
         if not self.for_people:
-            return tuple(found), tuple(found.values())
-        return tuple(found), tuple(_said(name, value) for name, value in found.items())
+            return found
+        return {name: _said(name, value) for name, value in found.items()}
 
 
 def _said(name: str, value: Any) -> str:

@@ -23,7 +23,7 @@ def new_file(path: Path) -> Iterator[Callable[[bytes], object]]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise Conflict(f"{path} is there already.", advice="Say another name: --to FILE.") from None
+        raise Conflict(f"{path} is there already.", advice="Name another file.") from None
     except OSError as error:
         raise InvalidInput(f"{path} can't be written: {error.strerror}.") from None
     try:

@@ -1,9 +1,13 @@
 """Files that options name: what is in them is given, whoever is asked."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
+from longshore.cli.terminal import raw
 from longshore.errors import InvalidInput
+from longshore.model.strict_reading import LARGEST
 
 
 def text_of(path: Path) -> str:
@@ -20,9 +24,10 @@ def key_in(path: Path) -> str:
 
 
 def bytes_of(path: Path) -> bytes:
-    """Read a file's bytes. Raises InvalidInput."""
+    """Read a file's bytes. Raises InvalidInput, also for a file that is larger than anything that options name."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return _whole(file, str(path))
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
 
@@ -37,19 +42,34 @@ def playbook_of(path: Path | None) -> str | None:
 
 def text_or_input(file: str) -> str:
     """Read a file's text, or that of standard input ("-"). Raises InvalidInput."""
+    if file != "-":
+        return text_of(Path(file))
+    if sys.stdin is None:
+        raise InvalidInput("Standard input can't be read: it is closed.")
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
-        raise InvalidInput(f"{file} can't be read: {reason}.") from None
+        return _whole(sys.stdin.buffer, "Standard input").decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("Standard input can't be read: it isn't text.") from None
 
 
 def put_text(file: str | None, text: str) -> None:
-    """Write a text into a file, or to standard output (None or "-"). Raises InvalidInput."""
+    """Write a text into a file, or to standard output (None or "-"). Raises InvalidInput.
+
+    It is in UTF-8, as it is read again, whatever the screen is set to.
+    """
     if file is None or file == "-":
+        if isinstance(out := raw(sys.stdout), TextIOWrapper):
+            out.reconfigure(encoding="utf-8")
         sys.stdout.write(text)
         return
     try:
-        Path(file).write_text(text)
+        Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{file} can't be written: {error.strerror}.") from None
+
+
+def _whole(file: BinaryIO, name: str) -> bytes:
+    content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:  # somebody has named a disk's image, or /dev/zero
+        raise InvalidInput(f"{name} can't be read: more than {LARGEST >> 20} MiB.", advice="Name another file.")
+    return content

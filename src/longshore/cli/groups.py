@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.cli.arguments import time_of, with_mapping
-from longshore.cli.command import Lister, ShowOne
-from longshore.cli.creating import Create
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Create, Delete, Lister, ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.providers import with_all_projects
 from longshore.model.durations import duration
@@ -53,10 +51,10 @@ class CreateGroup(Create):
         _with_members(parser, required=True)
         _with_gates(parser, commands=not self.is_plugin)
 
-    def existing(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> dict[str, Any]:
         return _shown(self, self.client.group(args.group))
 
-    def make(self, args: Namespace) -> tuple[Any, Any]:
+    def make(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.groups import NewGroup
 
         members = {name: tier if tier is not None else 1 for name, tier in args.member}
@@ -90,7 +88,7 @@ class ShowGroup(ShowOne):
     examples = ("longshore replica group show shop",)
     options = (_with_group,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _shown(self, self.client.group(args.group))
 
 
@@ -115,7 +113,7 @@ class SetGroup(ShowOne):
             help="nothing but its machines being up is waited for after this tier (may be repeated)",
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.groups import GroupChange
 
         members = {name: tier if tier is not None else 1 for name, tier in args.member}
@@ -154,7 +152,7 @@ class TestGroup(ShowOne):
         )
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.groups import GroupTest
 
         networks = dict(args.network)
@@ -180,34 +178,36 @@ class FailGroupOver(ShowOne):
         )
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.groups import GroupFailover
 
         wanted = GroupFailover(at=args.at, networks=dict(args.network), planned=args.planned)
         return follow(self, self.client.run_group(args.group, "failover", wanted), args)
 
 
-class UndoGroup(ShowOne):
+class _TellGroup(ShowOne):
+    options = (_with_group,)
+    verb: ClassVar[str]
+
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _shown(self, self.client.tell_group(args.group, self.verb))
+
+
+class UndoGroup(_TellGroup):
     """Stop a group's test or failover, or take back what its failover has made. Machines shut down for it run again.
 
     What its servers have written is lost.
     """
 
     examples = ("longshore replica group undo shop",)
-    options = (_with_group,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _shown(self, self.client.tell_group(args.group, "undo"))
+    verb = "undo"
 
 
-class CommitGroup(ShowOne):
+class CommitGroup(_TellGroup):
     """Take all servers of a group's failover for good. It can't be undone any more."""
 
     examples = ("longshore replica group commit shop",)
-    options = (_with_group,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _shown(self, self.client.tell_group(args.group, "commit"))
+    verb = "commit"
 
 
 def _with_members(parser: ArgumentParser, *, required: bool) -> None:
@@ -269,7 +269,7 @@ def _gates(args: Namespace) -> dict[int, NewGate]:
     }
 
 
-def _shown(command: ShowOne, group: Group) -> tuple[Any, Any]:
+def _shown(command: ShowOne, group: Group) -> dict[str, Any]:
     fields: dict[str, Any] = group.model_dump(mode="json")
     if command.for_people:
         fields["members"] = "\n".join(
@@ -296,5 +296,4 @@ def _shown(command: ShowOne, group: Group) -> tuple[Any, Any]:
             for one in (run.tiers if run else ())
         )
         fields["error"] = run.error if run else None
-        fields = {name: value for name, value in fields.items() if value not in (None, "")}
-    return tuple(fields), tuple(fields.values())
+    return fields

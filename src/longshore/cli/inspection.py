@@ -11,7 +11,8 @@ from longshore.wording.guest import concern_lines, guest_rows
 class InspectMachine(ShowOne):
     """Look into a machine's disks where it is: systems, drivers, room, and what stands against either way to land.
 
-    A snapshot of the machine comes and goes; the machine itself goes on as it was. It takes a minute or two.
+    A snapshot of the machine comes and goes; the machine itself goes on as it was. It takes a minute or two. Files that
+    have a manifest are read whole, which takes longer.
     """
 
     examples = ("longshore machine inspect vc web01",)
@@ -21,7 +22,7 @@ class InspectMachine(ShowOne):
         parser.add_argument("machine", help="name, inventory path or reference")
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         begun = self.client.inspect(args.provider, args.machine)
         done = watched(self, begun, plain=args.plain)
         result = done.result or {}
@@ -32,4 +33,4 @@ class InspectMachine(ShowOne):
             fields |= dict(guest_rows(result.get("guest")))
             for landing, concerns in result.get("concerns", {}).items():
                 fields[f"landing {landing}"] = "\n".join(concern_lines(concerns)) or "nothing stands against it"
-        return tuple(fields), tuple(fields.values())
+        return fields

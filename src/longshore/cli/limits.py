@@ -58,7 +58,7 @@ class SetLimit(ShowOne):
             help='that all copies there may read together: 800K, 50M, 1G, or "none"',
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.schemas import LimitChange
 
         said = {name: getattr(args, name) for name in ("at_once", "bytes_per_second")}
@@ -67,7 +67,7 @@ class SetLimit(ShowOne):
             raise InvalidInput("Nothing was said of the limit.", advice="Give --at-once or --bytes-per-second.")
         change = LimitChange.model_validate({**_place(args), **figures})
         limit = self.client.set_limit(change, all_projects=args.all_projects)
-        return _COLUMNS, _row(limit, for_people=self.for_people)
+        return dict(zip(_COLUMNS, _row(limit, for_people=self.for_people), strict=True))
 
 
 class ListLimits(Lister):

@@ -43,23 +43,15 @@ class ListMachines(Lister):
                 machines = self.client.search(args.provider, args.search)
             else:
                 machines = self.client.machines(args.provider, wanted, told)
-        rows = []
-        for machine in sorted(machines, key=lambda m: (m.folder, m.name)):
-            total = sum(d.size for d in machine.disks)
-            rows.append(
-                (
-                    machine.name,
-                    machine.ref,
-                    machine.power.value,
-                    machine.cpus,
-                    machine.memory_mib,
-                    len(machine.disks),
-                    size(total) if self.for_people else total,
-                    ", ".join(dict.fromkeys(n.network for n in machine.nics)),
-                    machine.guest_name,
-                    machine.folder,
-                )
+        rows = [
+            (
+                *(machine.name, machine.ref, machine.power.value, machine.cpus, machine.memory_mib, len(machine.disks)),
+                self.size_of(sum(disk.size for disk in machine.disks)),
+                ", ".join(dict.fromkeys(nic.network for nic in machine.nics)),
+                *(machine.guest_name, machine.folder),
             )
+            for machine in sorted(machines, key=lambda m: (m.folder, m.name))
+        ]
         return ("Name", "Ref", "Power", "CPUs", "Memory MiB", "Disks", "Size", "Networks", "Guest", "Folder"), rows
 
 
@@ -81,20 +73,10 @@ class ListUnprotected(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []
         for one in self.client.unprotected(args.provider, args.search):
-            machine, total = one.machine, sum(disk.size for disk in one.machine.disks)
+            machine, total = one.machine, self.size_of(sum(disk.size for disk in one.machine.disks))
             policies = ", ".join(f"{p.name} (paused)" if p.paused else p.name for p in one.policies)
-            shown = size(total) if self.for_people else total
-            rows.append(
-                (
-                    machine.name,
-                    machine.ref,
-                    machine.power.value,
-                    shown,
-                    moment(one.backed_up_at),
-                    policies,
-                    machine.folder,
-                )
-            )
+            known = machine.name, machine.ref, machine.power.value, total
+            rows.append((*known, moment(one.backed_up_at), policies, machine.folder))
         return ("Name", "Ref", "Power", "Size", "Backed up", "Policies", "Folder"), rows
 
 
@@ -110,21 +92,20 @@ class ShowMachine(ShowOne):
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("machine", help="name, inventory path or reference")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         weighed = self.client.weighed_machine(args.provider, args.machine)
         machine, concerns = weighed.machine, weighed.concerns
         if not self.for_people:
             plain: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
             plain["concerns"] = [one.model_dump(mode="json") for one in concerns]
-            return tuple(plain), tuple(plain.values())
-        fields = {name: said for name, said in _facts(machine).items() if said not in (None, "")}
+            return plain
         self.parts = (
             ("Disks", ("Disk", "Size", "Storage", "Controller", "Location"), [_disk(disk) for disk in machine.disks]),
             ("Adapters", ("Adapter", "Network", "MAC", "Model", "Addresses"), [_adapter(nic) for nic in machine.nics]),
             ("Concerns", ("Severity", "What", "Code"), [_concern(one) for one in concerns]),
             ("Further details", ("Field", "Value"), list(_further(machine))),
         )
-        return tuple(fields), tuple(fields.values())
+        return _facts(machine)
 
 
 _IN_PARTS = ("disks", "nics", "file_doubts")

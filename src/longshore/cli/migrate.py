@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from longshore.cli.adapters import with_adapters
-from longshore.cli.arguments import rate, seconds, time_of, with_accept, with_guest_key, with_mapping
+from longshore.cli.arguments import (
+    seconds,
+    time_of,
+    with_accept,
+    with_guest_key,
+    with_mapping,
+    with_verify_and_rate,
+)
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
@@ -34,6 +41,12 @@ from longshore.model.user_data import encode
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
+
+# Options that a request has as they are given
+_AS_GIVEN = (
+    *("flavor", "server_name", "server_group", "availability_zone", "key_name", "quiesce", "rate_limit"),
+    *("shutdown_timeout", "force_power_off", "boot_timeout", "boot_mark"),
+)
 
 
 class Migrate(ShowOne):
@@ -64,7 +77,7 @@ class Migrate(ShowOne):
         _with_outcome(parser)
         with_source_marks(parser.add_argument_group("the machine at its source, once it has moved"))
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         request = replace(
             asked_of(args),
             type=cast(MachineWork, MigrationType(args.type)),
@@ -99,7 +112,7 @@ def with_restore(parser: ArgumentParser) -> None:
     """Add options that say what a point of a vault is to become: see `asked_of`."""
     group = parser.add_argument_group("where to, and how")
     group.add_argument("--target", required=True, metavar="PROVIDER", help="where it goes")
-    _with_landing(group)
+    with_landing(group)
     _with_network(parser)
     _with_server(parser)
     _with_copy(parser)
@@ -110,13 +123,12 @@ def with_restore(parser: ArgumentParser) -> None:
 def asked_of(args: Namespace) -> MigrationRequest:
     """Return the request that those options make."""
     return MigrationRequest(
+        **{name: getattr(args, name) for name in _AS_GIVEN},
         networks=dict(args.network),
         storage=dict(args.storage),
         floating=FloatingMode(args.floating),
-        flavor=args.flavor,
         landing=LandingMode(args.landing.partition(",")[0]),
         power=PowerAfter(args.power),
-        quiesce=args.quiesce,
         accept=tuple(args.accept),
         subnets=dict(args.subnet),
         ports=dict(args.port),
@@ -125,7 +137,6 @@ def asked_of(args: Namespace) -> MigrationRequest:
         readdress=dict(args.readdress),
         test_addresses=dict(args.test_address),
         test_readdress=dict(args.test_readdress),
-        server_group=args.server_group,
         user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
         first_boot=tuple(text_of(path) for path in args.first_boot),
         agents=tuple(Agent(agent) for agent in args.agent),
@@ -135,18 +146,10 @@ def asked_of(args: Namespace) -> MigrationRequest:
         carry=_carry(args.carry),
         allowed_addresses=tuple(args.allowed_address),
         verify=Verify(args.verify),
-        server_name=args.server_name,
         security_groups=tuple(args.security_group) if args.security_group else None,
-        availability_zone=args.availability_zone,
-        key_name=args.key_name,
-        shutdown_timeout=args.shutdown_timeout,
-        force_power_off=args.force_power_off,
         when_stuck=WhenStuck(args.when_stuck),
-        boot_timeout=args.boot_timeout,
-        boot_mark=args.boot_mark,
         boot_port=tuple(args.boot_port),
         boot_proof=BootProof(args.boot_proof),
-        rate_limit=args.rate_limit,
     )
 
 
@@ -154,11 +157,11 @@ def _with_course(parser: ArgumentParser) -> ArgumentGroup:
     group = parser.add_argument_group("from where to where, and how")
     group.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     group.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
-    _with_landing(group, second=True)
+    with_landing(group, second=True)
     return group
 
 
-def _with_landing(group: ArgumentGroup, *, second: bool = False) -> None:
+def with_landing(group: ArgumentGroup, *, second: bool = False) -> None:
     """Add the option of landing. `second`: a way that is tried where the first one fails may be named, too."""
     other = "; WAY,WAY: where it doesn't land in the first way, the second one is tried at once" if second else ""
     group.add_argument(
@@ -252,18 +255,7 @@ def _with_server(parser: ArgumentParser) -> None:
 def _with_copy(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("copying")
     with_mapping(group, "--storage", "DATASTORE=TYPE", "datastore and volume type; without, the target's default type")
-    group.add_argument(
-        "--verify",
-        choices=[v.value for v in Verify],
-        default=Verify.FULL.value,
-        help="what is read back from the target and compared (default: %(default)s)",
-    )
-    group.add_argument(
-        "--rate-limit",
-        type=rate,
-        metavar="RATE",
-        help="bytes per second and disk: 50M, 1G (default: as fast as it goes)",
-    )
+    with_verify_and_rate(group)
     group.add_argument(
         "--quiesce",
         action="store_true",
@@ -291,9 +283,7 @@ def _with_power(parser: ArgumentParser) -> None:
         "the machine is copied: it keeps what it has, and goes on when that has passed or somebody says so; or all is "
         "taken back (default: %(default)s)",
     )
-    group.add_argument(
-        "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
-    )
+    with_boot_proof(group)
     group.add_argument(
         "--boot-port",
         type=int,
@@ -301,13 +291,6 @@ def _with_power(parser: ArgumentParser) -> None:
         default=[],
         metavar="PORT",
         help="a TCP port of the guest that takes connections once it is up (may be repeated: one of them is enough)",
-    )
-    group.add_argument(
-        "--boot-proof",
-        choices=[proof.value for proof in BootProof],
-        default=BootProof.AUTO.value,
-        help="what shows that the guest is up: its console, its qemu-guest-agent, a port, nothing (none: it is taken "
-        "for up), or the first of them that can be had (default: auto)",
     )
     group.add_argument(
         "--boot-timeout",
@@ -321,6 +304,19 @@ def _with_power(parser: ArgumentParser) -> None:
         choices=[power.value for power in PowerAfter],
         default=PowerAfter.AS_BEFORE.value,
         help="how the server is left once it was seen to boot: on, off, or as the machine was (default)",
+    )
+
+
+def with_boot_proof(group: ArgumentGroup) -> None:
+    group.add_argument(
+        "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
+    )
+    group.add_argument(
+        "--boot-proof",
+        choices=[proof.value for proof in BootProof],
+        default=BootProof.AUTO.value,
+        help="what shows that the guest is up: its console, its qemu-guest-agent, a port, nothing (none: it is taken "
+        "for up), or the first of them that can be had (default: auto)",
     )
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.cli.arguments import cutover_time, with_accept, with_cutover_time, with_guest_key
-from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Command, Delete, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
@@ -20,9 +19,9 @@ from longshore.model.durations import duration
 from longshore.model.request import MOVES, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
+from longshore.wording.forecasts import why_queued
 from longshore.wording.guest import guest_rows
 from longshore.wording.progress import moves, status_of
-from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -130,7 +129,7 @@ class ShowMigration(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         with_id(parser, self.called)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _fields(self, self.client.migration(args.migration))
 
 
@@ -201,7 +200,7 @@ class WaitForMigration(ShowOne):
         with_id(parser, self.called)
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         args.wait = True
         return follow(self, self.client.migration(args.migration), args)
 
@@ -217,7 +216,7 @@ class ResumeMigration(ShowOne):
         with_id(parser, self.called)
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         resumed = self.client.resume(args.migration)
         if resumed.waits_for_cutover:
             self.say(f"{resumed.machine_name} is to be cut over: longshore migration cutover {resumed.id}.")
@@ -234,7 +233,7 @@ class CutOver(ShowOne):
     )
     options = (with_id, with_cutover_time, with_wait)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         time = cutover_time(args)
         if args.take_back:
             return _fields(self, self.client.take_cutover_back(args.migration))
@@ -253,7 +252,7 @@ class RetryMigration(ShowOne):
     )
     options = (with_id, with_changes, with_wait)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return follow(self, self.client.try_again(args.migration, changes(args)), args)
 
 
@@ -266,7 +265,7 @@ class MarkSource(ShowOne):
     examples = ("longshore migration mark-source 1f6e0c52 --mark-source note --mark-source suffix=-moved",)
     options = (with_id, with_source_marks)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _fields(self, self.client.mark_source(args.migration, marks_of(args)))
 
 
@@ -276,7 +275,7 @@ class UnmarkSource(ShowOne):
     examples = ("longshore migration unmark-source 1f6e0c52",)
     options = (with_id,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _fields(self, self.client.unmark_source(args.migration))
 
 
@@ -289,7 +288,7 @@ class ConvertMigration(ShowOne):
     examples = ("longshore migration convert 1f6e0c52 --wait",)
     options = (with_id, with_accept, with_guest_key, with_wait)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         keys = [key_in(path) for path in args.guest_key]
         return follow(self, self.client.convert(args.migration, accept=args.accept, guest_keys=keys), args)
 
@@ -305,7 +304,7 @@ class CancelMigration(ShowOne):
         with_id(parser, self.called)
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return follow(self, self.client.cancel(args.migration), args, cancelling=True)
 
 
@@ -336,7 +335,7 @@ class DeleteMigration(Delete):
         self.client.remove_migration(name)
 
 
-def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelling: bool = False) -> tuple[Any, Any]:
+def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelling: bool = False) -> dict[str, Any]:
     """Watch it when asked to. Raises when it didn't end as the command meant it to."""
     if not args.wait:
         command.say(f"{_called(migration).capitalize()} {migration.id} goes on in the background.")
@@ -383,7 +382,7 @@ def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: 
     return migration
 
 
-def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
+def _fields(command: ShowOne, m: Migration) -> dict[str, Any]:
     off = m.downtime_seconds
     fields: dict[str, Any] = {
         "id": m.id,
@@ -419,8 +418,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         fields["disks"] = "\n".join(_disk_line(m, d) for d in m.disks)
         fields["result"] = _summary(m.result) if m.result else None
         fields["guest"] = "\n".join(f"{what}: {said}" for what, said in guest_rows((m.result or {}).get("guest")))
-        fields = {name: value for name, value in fields.items() if value not in (None, "")}
-    return tuple(fields), tuple(fields.values())
+    return fields
 
 
 def _disk_line(m: Migration, disk: DiskProgress) -> str:

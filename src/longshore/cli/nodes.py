@@ -7,8 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.command import Command, Lister
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Command, Delete, Lister
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.model.durations import duration
-from longshore.wording.figures import moment, size
+from longshore.wording.figures import moment
 
 
 class ShowOperation(ShowOne):
@@ -15,14 +15,13 @@ class ShowOperation(ShowOne):
 
     examples = ("longshore operation show",)
 
-    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+    def show(self, _args: Namespace) -> dict[str, Any]:
         found = self.client.operation()
         fields = found.model_dump()
         counts = fields.pop("queue")
         fields["oldest"] = moment(found.oldest)
-        fields["kept"] = size(found.kept) if self.for_people else found.kept
-        shown = {**fields, **counts}
-        return tuple(shown), tuple(shown.values())
+        fields["kept"] = self.size_of(found.kept)
+        return {**fields, **counts}
 
 
 class ListWorkers(Lister):
@@ -82,10 +81,7 @@ class ListLeftOvers(Lister):
         return columns, [
             (
                 *(one.migration_id, one.machine_name, one.project_id, one.provider),
-                *(one.kind, self._size(one.size), one.ref, one.state, one.note),
+                *(one.kind, self.size_of(one.size), one.ref, one.state, one.note),
             )
             for one in self.client.left_overs()
         ]
-
-    def _size(self, of_volume: int | None) -> Any:
-        return size(of_volume) if self.for_people and of_volume is not None else of_volume

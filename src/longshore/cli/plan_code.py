@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
-from longshore.cli.plans import with_plan
+from longshore.cli.plans import with_machines, with_plan
 from longshore.model.as_built import CodeFormat
 
 
@@ -28,9 +28,7 @@ class WritePlanCode(Command):
         parser.add_argument("file", nargs="?", help="default: standard output")
         formats = [one.value for one in CodeFormat]
         parser.add_argument("--format", required=True, choices=formats, help="the tool that it is for")
-        parser.add_argument(
-            "--machine", action="append", default=[], metavar="MACHINE", help="only this one; may be repeated"
-        )
+        with_machines(parser)
         # The file may come after options: argparse by itself takes all positional words from one place
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
 

@@ -7,20 +7,19 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from longshore.cli.arguments import cutover_time, time_of, with_cutover_time
+from longshore.cli.arguments import cutover_time, time_of, with_accept, with_cutover_time
 from longshore.cli.checking import checked
 from longshore.cli.command import Command, Lister
 from longshore.cli.concerns import concern_table
 from longshore.cli.plan_watch import watch_plan
-from longshore.cli.plans import with_plan
+from longshore.cli.plans import with_machines, with_plan
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
-from longshore.wording.forecasts import sentence_of, until_of
-from longshore.wording.queue import why_queued
+from longshore.wording.forecasts import sentence_of, until_of, why_queued
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,21 +29,9 @@ if TYPE_CHECKING:
 
 def _with_start(parser: ArgumentParser) -> None:
     parser.add_argument("--type", choices=get_args(PlannedType), help="whatever the plan says")
-    parser.add_argument(
-        "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
-    )
+    with_accept(parser)
     parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
-    _with_machines(parser)
-
-
-def _with_machines(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--machine",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only this one, as the plan calls it; may be repeated",
-    )
+    with_machines(parser)
 
 
 def _with_wait(parser: ArgumentParser) -> None:
@@ -61,17 +48,11 @@ class CheckPlan(Lister):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         concerns = checked(self.client, args.plan, _asked(args))
-        self._blockers = sum(c.severity.value == "blocker" for c in concerns)
+        if blockers := sum(c.severity.value == "blocker" for c in concerns):
+            self.fault = f"{_count(blockers, 'blocker')} in plan {args.plan}."
         if not concerns:
             print(f"Nothing stands against plan {args.plan}.", file=sys.stderr)
         return concern_table(self, args, concerns)
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        super().run(parsed_args)
-        if self._blockers:
-            print(f"longshore: {_count(self._blockers, 'blocker')} in plan {parsed_args.plan}.", file=sys.stderr)
-        return 1 if self._blockers else 0
 
 
 class StartPlan(Lister):
@@ -108,7 +89,7 @@ class RetryPlan(Lister):
     """Start again those machines of a plan that have failed, and no others."""
 
     examples = ("longshore plan retry weekend --machine web01",)
-    options = (with_plan, _with_machines, _with_wait)
+    options = (with_plan, with_machines, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.retry_plan(args.plan, args.machine))
@@ -133,7 +114,7 @@ class CutPlanOver(Lister):
             help="also what is queued or still copied, as soon as it can be, without asking you again",
         )
         with_cutover_time(parser)
-        _with_machines(parser)
+        with_machines(parser)
         _with_wait(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -158,7 +139,7 @@ class CancelPlan(Lister):
     """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
 
     examples = ("longshore plan cancel weekend --machine web01",)
-    options = (with_plan, _with_machines, _with_wait)
+    options = (with_plan, with_machines, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.cancel_plan(args.plan, args.machine), cancelling=True)

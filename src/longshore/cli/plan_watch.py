@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -21,9 +21,8 @@ from longshore.cli.screen import Screen, console
 from longshore.model.durations import duration
 from longshore.model.status import Status
 from longshore.wording.figures import size
-from longshore.wording.forecasts import sentence_of
+from longshore.wording.forecasts import sentence_of, why_queued
 from longshore.wording.progress import figures, moves, status_of
-from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates, QueuedBehind
@@ -39,6 +38,11 @@ _WAVES = 6  # lines on all of it, and on its waves
 _FRAME = 6  # lines of the terminal that are not for machines
 _COLOURS = {Status.DONE: "green", Status.REHEARSED: "green", Status.FAILED: "red"}
 _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED), "yellow")
+# What states of a plan's machines and migrations have by the same name
+_ALIKE = (
+    *("interrupted", "stranded", "parked", "queued_behind", "cutover_failed"),
+    *("error", "downtime_seconds", "disks"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +60,22 @@ class WatchedMachine:
     queued_behind: QueuedBehind | None
     cutover_failed: bool
     error: str | None
-    downtime: float | None  # seconds, so far
+    downtime_seconds: float | None  # so far
     changed: int | None  # bytes, of the last sync
     disks: Sequence[DiskProgress]
 
     @classmethod
     def of_plan(cls, told: PlannedProgress) -> Self:
         """Make one of a plan's machine that was started."""
-        return cls(
-            told.migration or "",
-            told.machine,
-            told.wave,
-            Status(told.status),
-            told.phase or "",
-            told.interrupted,
-            told.stranded,
-            told.parked,
-            told.queued_behind,
-            told.cutover_failed,
-            told.error,
-            told.downtime_seconds,
-            told.bytes_changed,
-            told.disks,
-        )
+        own = told.migration or "", told.machine, told.wave, Status(told.status), told.phase or ""
+        return cls(*own, changed=told.bytes_changed, **{name: getattr(told, name) for name in _ALIKE})
 
     @classmethod
     def alone(cls, told: Migration) -> Self:
         """Make one of a migration that no plan has started."""
-        return cls(
-            told.id,
-            told.machine_name,
-            None,
-            told.status,
-            told.phase,
-            told.interrupted,
-            told.stranded,
-            told.parked,
-            told.queued_behind,
-            told.cutover_failed,
-            told.error,
-            told.downtime_seconds,
-            told.syncs[-1]["bytes_changed"] if told.syncs else None,
-            told.disks,
-        )
+        changed = told.syncs[-1]["bytes_changed"] if told.syncs else None
+        own = told.id, told.machine_name, None, told.status, told.phase
+        return cls(*own, changed=changed, **{name: getattr(told, name) for name in _ALIKE})
 
 
 class _States:
@@ -177,24 +154,19 @@ def totals(watched: list[WatchedMachine]) -> str:
     return f"{counted}; {size(rate)}/s" if rate else counted
 
 
-class _View(AbstractContextManager["_View"], Protocol):
+class _View(AbstractContextManager[object], Protocol):
     def note(self, text: str) -> None: ...
     def show(self, watched: list[WatchedMachine], figures: Sequence[str]) -> None: ...
 
 
-class _Lines:
+class _Lines(nullcontext[None]):
     """One line for each change of a machine's phase, and now and then one for each disk on its way."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._told: dict[str, str] = {}
         self._pace = LinePace(_LINE_EVERY)
         self._figures = LinePace(_FIGURES_EVERY)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def note(self, text: str) -> None:
         self._line("", text)
@@ -223,7 +195,7 @@ class _Lines:
 
 def _told(m: WatchedMachine) -> str:
     if m.status.ended:
-        off = m.downtime
+        off = m.downtime_seconds
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
@@ -287,7 +259,7 @@ def _order(m: WatchedMachine) -> tuple[int, int]:
 
 
 def _rows(m: WatchedMachine) -> Iterator[tuple[str | Text, ...]]:
-    off = m.downtime
+    off = m.downtime_seconds
     at_work = m.status in (Status.RUNNING, Status.ROLLING_BACK) and not m.interrupted and not m.stranded
     phase = m.phase if at_work else status_of(m)
     yield (

@@ -11,15 +11,14 @@ from uuid import uuid4
 
 from longshore.border.documents import as_yaml
 from longshore.cli.arguments import with_mapping
-from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.command import Command, Delete, Lister, ShowOne
 from longshore.cli.concerns import concern_table
-from longshore.cli.deleting import Delete
 from longshore.cli.given_files import put_text, text_or_input
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import plain, read_yaml
-from longshore.wording.figures import moment, size
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.schemas import PlanSummary, PlanView
@@ -116,6 +115,16 @@ def with_plan(parser: ArgumentParser) -> None:
     parser.add_argument("plan", help="the plan's name")
 
 
+def with_machines(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--machine",
+        action="append",
+        default=[],
+        metavar="MACHINE",
+        help="only this one, as the plan calls it; may be repeated",
+    )
+
+
 class KeepPlan(Command):
     """Make a draft a plan that stays. Starting it does that, too."""
 
@@ -158,7 +167,7 @@ class ShowPlan(ShowOne):
     examples = ("longshore plan show weekend",)
     options = (with_plan,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _fields(self, self.client.plan(args.plan))
 
 
@@ -188,10 +197,9 @@ class DiscoverMachines(Lister):
             if m is None:
                 found.append((one.entry, None, one.wave, None, None, None, None, None, one.error))
                 continue
-            total = sum(d.size for d in m.disks)
+            total = self.size_of(sum(d.size for d in m.disks))
             networks = ", ".join(dict.fromkeys(n.network for n in m.nics))
-            shown = size(total) if self.for_people else total
-            found.append((one.entry, m.ref, one.wave, m.power.value, m.cpus, m.memory_mib, shown, networks, None))
+            found.append((one.entry, m.ref, one.wave, m.power.value, m.cpus, m.memory_mib, total, networks, None))
         return ("Machine", "Ref", "Wave", "Power", "CPUs", "Memory MiB", "Size", "Networks", "Error"), found
 
 
@@ -211,7 +219,7 @@ class SetPlan(ShowOne):
         with_mapping(parser, "--wave", "MACHINE=NUMBER", "put a machine into another wave")
         _with_settings(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         view = self.client.plan(args.plan)
         plan = view.plan
         if args.description is not None:
@@ -309,9 +317,6 @@ class ApplyPlan(Command):
             print(f"Plan {name} is {'applied' if answer.changed else 'as it was'}.", file=sys.stderr)
 
 
-# Shared with the commands that run plans
-
-
 # Parts
 
 
@@ -375,17 +380,7 @@ def _files(word: str) -> list[str]:
 
 def _summaries(command: Lister, plans: Sequence[PlanSummary]) -> tuple[Any, Any]:
     found = [
-        (
-            p.name,
-            p.source,
-            p.target,
-            p.machines,
-            p.volumes,
-            p.waves,
-            _state(p),
-            moment(p.changed_at),
-            p.description,
-        )
+        (p.name, p.source, p.target, p.machines, p.volumes, p.waves, _state(p), moment(p.changed_at), p.description)
         for p in plans
     ]
     return ("Name", "From", "To", "Machines", "Volumes", "Waves", "State", "Changed", "Description"), found
@@ -397,7 +392,7 @@ def _state(plan: PlanSummary) -> str:
     return "draft" if plan.draft else ", ".join(f"{count} {status}" for status, count in plan.states.items())
 
 
-def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
+def _fields(command: ShowOne, view: PlanView) -> dict[str, Any]:
     plan = view.plan
     fields: dict[str, Any] = {
         "name": plan.get("name"),
@@ -424,4 +419,4 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
             for s in view.machines
         )
         fields = {name: value for name, value in fields.items() if value}
-    return tuple(fields), tuple(fields.values())
+    return fields

@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import with_hold_name, with_until
-from longshore.cli.command import Lister, ShowOne
-from longshore.cli.deleting import Delete
+from longshore.cli.arguments import asked_hold, with_hold_name, with_until
+from longshore.cli.command import Delete, Lister, ShowOne
 from longshore.cli.replicas import with_replica
 from longshore.errors import InvalidInput
-from longshore.wording.figures import moment, size
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.replicas import Hold, Point
@@ -27,13 +26,12 @@ class ListPoints(Lister):
         return columns, [self._row(point) for point in self.client.points(args.replica)]
 
     def _row(self, point: Point) -> tuple[Any, ...]:
-        changed = point.bytes_changed
         return (
             point.number,
             moment(point.moment),
             f"{point.state} (suspect)" if point.suspect and self.for_people else point.state,
             point.consistency,
-            size(changed) if self.for_people and changed is not None else changed,
+            self.size_of(point.bytes_changed),
             moment(point.proved_at),
             "; ".join(point.kept),
         )
@@ -50,7 +48,7 @@ class ShowPoint(ShowOne):
     examples = ("longshore replica point show web01 17",)
     options = (_with_point,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return _fields(self, self.client.point(args.replica, args.point))
 
 
@@ -60,11 +58,8 @@ class HoldPoint(ShowOne):
     examples = ("longshore replica point hold web01 17 --name before-upgrade",)
     options = (_with_point, with_hold_name, with_until)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.replicas import NewHold
-
-        hold = NewHold(name=args.name, until=args.until)
-        return _fields(self, self.client.tell_point(args.replica, args.point, "hold", hold))
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _fields(self, self.client.tell_point(args.replica, args.point, "hold", asked_hold(args)))
 
 
 class ReleasePoint(ShowOne):
@@ -73,10 +68,8 @@ class ReleasePoint(ShowOne):
     examples = ("longshore replica point release web01 17 --name before-upgrade",)
     options = (_with_point, with_hold_name)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.replicas import NewHold
-
-        return _fields(self, self.client.tell_point(args.replica, args.point, "release", NewHold(name=args.name)))
+    def show(self, args: Namespace) -> dict[str, Any]:
+        return _fields(self, self.client.tell_point(args.replica, args.point, "release", asked_hold(args)))
 
 
 class DeletePoint(Delete):
@@ -107,7 +100,7 @@ def hold_in_words(hold: Hold | None) -> str:
     return f"{hold.name} until {moment(hold.until)}" if hold.until else hold.name
 
 
-def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
+def _fields(command: ShowOne, point: Point) -> dict[str, Any]:
     fields: dict[str, Any] = point.model_dump(mode="json")
     if command.for_people:
         fields["machine"] = f"{point.machine['name']} ({point.machine['ref']})" if point.machine else None
@@ -118,5 +111,4 @@ def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
             f"{disk['label']}: snapshot {disk['snapshot_id']}, digest {disk['root_digest'][:16]}…"
             for disk in point.disks
         )
-        fields = {name: value for name, value in fields.items() if value not in (None, "")}
-    return tuple(fields), tuple(fields.values())
+    return fields

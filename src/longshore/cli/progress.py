@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -79,24 +79,19 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
             time.sleep(max(least, min((now - news) / _POLLS_RARER, _POLL_AT_MOST)))
 
 
-class _View(AbstractContextManager["_View"], Protocol):
+class _View(AbstractContextManager[object], Protocol):
     def say(self, event: Event) -> None: ...
     def warn(self, phase: str, text: str) -> None: ...
     def show(self, migration: Migration) -> None: ...
 
 
-class _Lines:
+class _Lines(nullcontext[None]):
     """One line for each event, now and then one for each disk on its way, and one when its copy is done."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._pace = LinePace(_LINE_EVERY)
         self._said: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def say(self, event: Event) -> None:
         self._print(f"{event.at:%H:%M:%SZ}  {event.phase:<16} {with_level(event)}")

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, ClassVar
 
-from longshore.cli.command import ShowOne
-from longshore.cli.creating import Create
+from longshore.cli.command import Create, ShowOne
 from longshore.cli.provider_options import (
     asked_for,
     login_entry,
@@ -34,10 +33,10 @@ class AddOfKind(Create):
         parser.add_argument("name", help=f"what to call {'them' if self.known.several else 'it'}")
         with_options(parser, self.known)
 
-    def existing(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> dict[str, Any]:
         return shown_whole(self.client.provider(args.name), for_people=self.for_people)
 
-    def make(self, args: Namespace) -> tuple[Any, Any]:
+    def make(self, args: Namespace) -> dict[str, Any]:
         login, secrets = self._login(args)
         settings, files = said(self.known, args)
         settings = login | settings
@@ -102,8 +101,9 @@ class AddProvider(ShowOne):
         with_those_of_all(parser, registry.PROVIDERS)
         parser.parse_args = partial(self._parse, parser)  # type: ignore[method-assign, assignment]
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return self._own.take_action(args)
+    def show(self, args: Namespace) -> dict[str, Any]:
+        self._own.formatter = self.formatter
+        return self._own.show(args)
 
     def _parse(self, parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         kinds = [known.kind for known in registry.PROVIDERS]

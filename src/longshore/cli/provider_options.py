@@ -11,6 +11,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any
 
+from longshore.cli.given_files import text_of
 from longshore.errors import InvalidInput
 from longshore.model.locations import url_of
 from longshore.providers.declared import LABELS, Option, OptionKind, ProviderType
@@ -172,12 +173,10 @@ def _lines_of(files: list[str], option: Option) -> list[str]:
 
 
 def _text_of(file: str, what: str) -> str:
-    """Read a file's text. Raises InvalidInput."""
     try:
-        return Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
-        raise InvalidInput(f"The {what} file {file} can't be read: {reason}.") from None
+        return text_of(Path(file)).replace("\r\n", "\n")  # as editors on Windows end lines
+    except InvalidInput as error:
+        raise InvalidInput(f"The {what} file {error.message}") from None
 
 
 def _words(option: Option) -> str:

@@ -38,7 +38,7 @@ class SetProvider(ShowOne):
         parser.add_argument("--no-label", action="store_true", help="every worker can reach it")
         with_those_of_all(parser, registry.PROVIDERS, changing=True)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         known = provider_type(self.client.provider(args.name).kind)
         _refuse_anothers(known, args)
         settings: dict[str, Any] = {}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Command, Delete, Lister, ShowOne
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class ShowProvider(ShowOne):
     examples = ("longshore provider show vc",)
     options = (_with_name,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return shown_whole(self.client.provider(args.name), for_people=self.for_people)
 
 
@@ -61,7 +60,7 @@ class CheckProvider(ShowOne):
     examples = ("longshore provider check vc",)
     options = (_with_name,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return shown(self.client.check_provider(args.name))
 
 
@@ -99,7 +98,7 @@ class UnshareProvider(Command):
         self.client.unshare_provider(args.name, args.project)
 
 
-def shown_whole(provider: Provider, *, for_people: bool) -> tuple[Any, Any]:
+def shown_whole(provider: Provider, *, for_people: bool) -> dict[str, Any]:
     """Return all of a provider, with how machines can be moved from there."""
     fields: dict[str, Any] = {"name": provider.name, "kind": provider.kind, "id": provider.id}
     if provider.moves:
@@ -108,12 +107,11 @@ def shown_whole(provider: Provider, *, for_people: bool) -> tuple[Any, Any]:
     if provider.last_check is not None:
         fields["checked_at"], outcome = _checked(provider)
         fields["outcome"] = provider.last_check.error or outcome
-    return tuple(fields), tuple(fields.values())
+    return fields
 
 
-def shown(check: ProviderCheck) -> tuple[Any, Any]:
-    fields = {"provider": check.provider.name, "type": check.provider.kind} | check.found
-    return tuple(fields), tuple(fields.values())
+def shown(check: ProviderCheck) -> dict[str, Any]:
+    return {"provider": check.provider.name, "type": check.provider.kind} | check.found
 
 
 def _checked(provider: Provider) -> tuple[str | None, str | None]:

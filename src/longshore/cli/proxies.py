@@ -6,8 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from longshore.cli.command import Lister, ShowOne
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Delete, Lister, ShowOne
 from longshore.cli.migrations import watched
 
 
@@ -63,7 +62,7 @@ class CreateProxy(ShowOne):
         )
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.schemas import NewProxy
 
         words = ("name", "host", "datastore", "network", "address", "gateway")
@@ -71,12 +70,11 @@ class CreateProxy(ShowOne):
         wanted = NewProxy(**{word: getattr(args, word) for word in words}, image=image)
         begun = self.client.create_proxy(args.provider, wanted)
         done = watched(self, begun, plain=args.plain)
-        fields = {
+        return {
             "proxy": args.name,
             "reference": (done.result or {}).get("reference"),
             "next": self.as_typed(f"longshore provider set {args.provider} --transport proxy --proxy {args.name}"),
         }
-        return tuple(fields), tuple(fields.values())
 
 
 class DeleteProxy(Delete):

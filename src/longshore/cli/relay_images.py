@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.cli.command import ShowOne
-from longshore.cli.following import following
+from longshore.cli.counting import following
 
 
 class BuildRelayImage(ShowOne):
@@ -18,12 +18,12 @@ class BuildRelayImage(ShowOne):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--output", metavar="FILE", help="where to (default: relay.qcow2 in the user's cache)")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.providers.openstack.relay_image.build import build, image_file
 
         with following() as show:
             image = build(image_file(args.output), show)
-        fields = {
+        return {
             "file": str(image.file),
             "size": f"{image.file.stat().st_size / (1 << 20):.0f} MiB",
             "recipe": image.recipe,
@@ -31,7 +31,6 @@ class BuildRelayImage(ShowOne):
             "nbdkit": image.packages.get("nbdkit", ""),
             "built": "now" if image.fresh else "before: its recipe is the same",
         }
-        return tuple(fields), tuple(fields.values())
 
 
 class UploadRelayImage(ShowOne):
@@ -46,7 +45,7 @@ class UploadRelayImage(ShowOne):
         parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
         parser.add_argument("--name", default="longshore-relay", help="what to call it there (default: %(default)s)")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.providers.openstack.connection import connect, settings_from_cloud
         from longshore.providers.openstack.relay_image.build import built_image, image_file
         from longshore.providers.openstack.relay_image.glance import upload
@@ -57,14 +56,13 @@ class UploadRelayImage(ShowOne):
             done = upload(connection, image, args.name)
         finally:
             connection.close()
-        fields = {
+        return {
             "image": done.name,
             "id": done.id,
             "recipe": done.recipe,
             "uploaded": "now" if done.uploaded else "before: its recipe is the same",
             "replaced": "\n".join([*done.replaced, *done.left]),
         }
-        return tuple(fields), tuple(fields.values())
 
 
 class PackRelayImage(ShowOne):
@@ -85,16 +83,15 @@ class PackRelayImage(ShowOne):
             "--gateway", metavar="ADDRESS", help="its router; not needed where Longshore is in the same network"
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.providers.openstack.relay_image.build import built_image, image_file
         from longshore.providers.vsphere.proxy_ova import pack
 
         image, output = built_image(image_file(args.image)), Path(args.output).absolute()
         pack(image.file, output, args.address, args.gateway)
-        fields = {
+        return {
             "file": str(output),
             "size": f"{output.stat().st_size / (1 << 20):.0f} MiB",
             "recipe": image.recipe,
             "address": args.address,
         }
-        return tuple(fields), tuple(fields.values())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from longshore.cli.arguments import rules_of, time_of
-from longshore.cli.command import Lister, ShowOne
+from longshore.cli.arguments import rules_of, with_until
+from longshore.cli.command import Delete, Lister, ShowOne
 from longshore.cli.concerns import concern_table
-from longshore.cli.deleting import Delete
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
@@ -18,6 +17,13 @@ from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replicas import NewReplica, Replica
+
+
+def _with_new(parser: ArgumentParser) -> None:
+    parser.add_argument("machine", help="name, inventory path or reference of the machine")
+    _with_seed(parser)
+    _with_protection(parser)
+    with_request(parser)
 
 
 class CreateReplica(ShowOne):
@@ -30,14 +36,9 @@ class CreateReplica(ShowOne):
     examples = (
         "longshore replica create web01 --from vc --to cloud --network LAN=private --every 15m --keep last=24,daily=7",
     )
+    options = (_with_new,)
 
-    def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("machine", help="name, inventory path or reference of the machine")
-        _with_seed(parser)
-        _with_protection(parser)
-        with_request(parser)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         wanted = _wanted(args)
         replica = self.client.create_replica(wanted)
         what = "all of it" if wanted.seed is None else "what differs from the point"
@@ -49,12 +50,7 @@ class CheckReplica(Lister):
     """Say what stands against protecting a machine so, or might: nothing is made."""
 
     examples = ('longshore replica check web01 --from vc --to cloud --network "VM Network=private"',)
-
-    def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("machine", help="name, inventory path or reference of the machine")
-        _with_seed(parser)
-        _with_protection(parser)
-        with_request(parser)
+    options = (_with_new,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return concern_table(self, args, self.client.check_replica(_wanted(args)))
@@ -72,7 +68,7 @@ class KeepAsReplica(ShowOne):
         parser.add_argument("migration", help="its id, or the beginning of it")
         _with_protection(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import KeptMigration
 
         wanted = KeptMigration(
@@ -126,7 +122,7 @@ class ShowReplica(ShowOne):
     examples = ("longshore replica show web01",)
     options = (with_replica,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return shown(self, self.client.replica(args.replica))
 
 
@@ -145,7 +141,7 @@ class SetReplica(ShowOne):
         when.add_argument("--schedule", metavar="SCHEDULE", help="as for longshore replica create")
         _with_policy(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import ReplicaChange
 
         change = ReplicaChange(
@@ -177,7 +173,7 @@ class TellReplica(ShowOne):
     options = (with_replica,)
     verb: ClassVar[str]
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return shown(self, self.client.tell_replica(args.replica, self.verb))
 
 
@@ -203,12 +199,9 @@ class PauseReplica(ShowOne):
     """Begin no more syncs, until the replica is resumed or a time has come. Its points stay, and get older."""
 
     examples = ("longshore replica pause web01 --until 2026-12-01T06:00",)
-    options = (with_replica,)
+    options = (with_replica, with_until)
 
-    def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         from longshore.api.replicas import Pause
 
         return shown(self, self.client.tell_replica(args.replica, "pause", Pause(until=args.until)))
@@ -287,7 +280,7 @@ def _schedule(args: Namespace) -> str | None:
     return f"every {args.every}" if args.every else args.schedule
 
 
-def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:
+def shown(command: ShowOne, replica: Replica) -> dict[str, Any]:
     fields: dict[str, Any] = replica.model_dump(mode="json", exclude={"request", "syncs"})
     fields["syncs"] = replica.syncs
     if command.for_people:
@@ -301,7 +294,7 @@ def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:
         fields["audits"] = "\n".join(_audit_line(audit) for audit in replica.audits[-5:])
         fields["syncs"] = "\n".join(sync_line(sync) for sync in replica.syncs[-5:])
         fields = {name: value for name, value in fields.items() if value not in (None, "", [], False)}
-    return tuple(fields), tuple(fields.values())
+    return fields
 
 
 def _audit_line(audit: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
 from longshore.cli.migrations import with_id
 from longshore.cli.plans import with_plan
+from longshore.cli.replica_rows import span
 from longshore.model.durations import duration
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -79,10 +80,10 @@ def of_plan(report: PlanReport) -> Iterator[str]:
             ("Machines", states),
             ("Started", moment(report.started_at)),
             ("Finished", moment(report.finished_at)),
-            ("Took", _duration(report.seconds)),
+            ("Took", span(report.seconds)),
             ("Read", size(report.bytes_read)),
             ("Verified on the target", size(report.bytes_verified)),
-            ("Longest downtime", _duration(report.longest_downtime_seconds)),
+            ("Longest downtime", span(report.longest_downtime_seconds)),
         ],
     )
     yield "\n## Machines\n"
@@ -117,7 +118,7 @@ def of_migration(report: Report) -> Iterator[str]:
             ("Target seen up", moment(report.target_up_at)),
             ("Boot proof", report.proof),
             ("Finished", moment(report.finished_at)),
-            ("Took", _duration(report.seconds)),
+            ("Took", span(report.seconds)),
             ("Downtime", _away(report)),
             ("Error", report.error),
             ("Accepted", ", ".join(report.accepted)),
@@ -163,7 +164,7 @@ def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
         "everything" if sync["number"] == 0 else "compared" if changed is None else size(changed),
         size(sync.get("bytes_written", 0)),
         size(sync.get("bytes_verified", 0)),
-        _duration(sync.get("seconds")),
+        span(sync.get("seconds")),
         "machine off" if sync.get("final") else "",
     )
 
@@ -182,7 +183,7 @@ def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
     rows = [
         ("System", (found.get("system") or {}).get("product")),
         ("Hardware", ", ".join(f"{name} {value}" for name, value in hardware.items() if isinstance(value, str))),
-        ("Took", _duration(found.get("seconds"))),
+        ("Took", span(found.get("seconds"))),
     ]
     if any(value for _, value in rows):
         yield "\n## Guest\n"
@@ -199,7 +200,7 @@ def _row(machine: ReportedMachine) -> tuple[Any, ...]:
     if report is None:
         return (machine.machine, machine.wave, None, "planned", None, None, 0, None)
     read = size(report.copied.read) if report.copied else None
-    off = _duration(report.downtime_seconds)
+    off = span(report.downtime_seconds)
     tries = len(machine.earlier) + 1
     return (machine.machine, machine.wave, report.type, report.status, off, read, tries, report.id)
 
@@ -210,12 +211,8 @@ def _list(title: str, sentences: list[str]) -> Iterator[str]:
         yield from (f"- {plain(sentence)}" for sentence in sentences)
 
 
-def _duration(seconds: float | None) -> str | None:
-    return None if seconds is None else duration(seconds)
-
-
 def _away(report: Report) -> str | None:
-    words = (_duration(report.downtime_seconds), report.downtime_note)
+    words = (span(report.downtime_seconds), report.downtime_note)
     return ". ".join(word for word in words if word) or None
 
 

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import distribution
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -118,6 +119,12 @@ class LongshoreApp(App):  # type: ignore[misc]
     @staticmethod
     def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
         parser.exit(2, refusal(parser, message, how=USAGE))
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Leave only the command's own words to `help`, which --help has become by now: that may stand behind a command
+        and options that somebody isn't sure of."""
+        if argv[:1] == ["help"]:
+            argv[1:] = takewhile(lambda word: not word.startswith("-"), argv[1:])
 
     def print_help_if_requested(self) -> None:
         if self.options.deferred_help:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Lister
-from longshore.cli.following import following
+from longshore.cli.counting import following
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
@@ -77,33 +77,24 @@ class ExportTenant(_WithSelection):
         "longshore tenant export project/ --cloud cloud --only networks --filter name=shop",
     )
 
-    _failed = 0
-
     def add_options(self, parser: ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         report = self._report(self.client.start_tenancy("exports", self._body(args) | {"overwrite": args.overwrite}))
-        self._failed = len(report.rows)
-        return ("File", "Resources"), list(report.files.items())
-
-    def run(self, parsed_args: Namespace) -> int:
-        super().run(parsed_args)
-        if self._failed:
-            raise LongshoreError(
-                f"{_count(self._failed, 'resource')} could not be exported.",
-                advice="The rest is written. Run it again with --overwrite when the reasons are gone.",
+        if report.rows:
+            self.fault = (
+                "Not everything could be exported. The rest is written. Run it again with --overwrite when the reasons "
+                "are gone."
             )
-        return 0
+        return ("File", "Resources"), list(report.files.items())
 
 
 class ValidateTenant(Lister):
     """Look for faults in the files of a directory, without any cloud: exit code 1 when there are some."""
 
     examples = ("longshore tenant validate project/",)
-
-    _serious = 0
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", metavar="DIR", help="where the files are")
@@ -112,16 +103,14 @@ class ValidateTenant(Lister):
         from longshore.tenancy import validate
 
         resources, faults = validate(Path(args.directory))
-        self._serious = sum(not fault.warning for fault in faults)
+        serious = sum(not fault.warning for fault in faults)
         kinds = len({resource.kind.name for resource in resources})
-        if not self._serious:
+        if serious:
+            self.fault = f"{_count(serious, 'error')}."
+        else:
             print(f"{_count(len(resources), 'resource')} of {_count(kinds, 'kind')}: no errors.", file=sys.stderr)
         rows = [(f.place.file, f.place.line, "warning" if f.warning else "error", f.sentence) for f in faults]
         return ("File", "Line", "Level", "What"), rows
-
-    def run(self, parsed_args: Namespace) -> int:
-        super().run(parsed_args)
-        return 1 if self._serious else 0
 
 
 class DiffTenant(_WithSelection):
@@ -138,8 +127,6 @@ class ImportTenant(_WithSelection):
 
     examples = ("longshore tenant import project/ --cloud cloud",)
 
-    _failed = 0
-
     def add_options(self, parser: ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument(
@@ -154,19 +141,14 @@ class ImportTenant(_WithSelection):
         if args.passwords:
             body["passwords"] = str(Path(args.passwords).absolute())
         report = self._report(self.client.start_tenancy("imports", body))
-        self._failed = sum(row.action == "failed" for row in report.rows)
+        if failed := sum(row.action == "failed" for row in report.rows):
+            self.fault = (
+                f"{_count(failed, 'resource')} could not be imported. What was made stays; run it again when the "
+                "reasons are gone."
+            )
         if report.rows and all(row.action in ("left", "skipped") for row in report.rows):
             print("Nothing had to be changed.", file=sys.stderr)
         return _table(report)
-
-    def run(self, parsed_args: Namespace) -> int:
-        super().run(parsed_args)
-        if self._failed:
-            raise LongshoreError(
-                f"{_count(self._failed, 'resource')} could not be imported.",
-                advice="What was made stays; run it again when the reasons are gone.",
-            )
-        return 0
 
 
 def _count(number: int, what: str) -> str:

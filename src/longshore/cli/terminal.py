@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TextIO, cast
 
-from longshore.border.texts import printable
+from longshore.border.texts import printable, shortened
+from longshore.errors import LongshoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Screened:
@@ -48,5 +55,25 @@ def raw(stream: TextIO) -> TextIO:
     return stream.raw if isinstance(stream, Screened) else stream
 
 
-def _screened(stream: TextIO) -> TextIO:
-    return stream if stream is None or isinstance(stream, Screened) else cast("TextIO", Screened(stream))
+@contextmanager
+def faults_of_files_told() -> Iterator[None]:
+    """Raise LongshoreError for a file that was named and can't be used, and where an answer finds no room."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            name = shortened(os.fsdecode(error.filename))
+            raise LongshoreError(f"{name} can't be used: {error.strerror}.") from error
+        if error.errno not in _FULL:
+            raise
+        raise LongshoreError(f"The answer can't be written: {error.strerror}.", advice="Make room for it.") from None
+
+
+def _screened(stream: TextIO | None) -> TextIO:
+    if isinstance(stream, Screened):
+        return stream
+    if stream is None:  # it was closed
+        stream = Path(os.devnull).open("w")  # noqa: SIM115 as long as the process
+    if isinstance(stream, TextIOWrapper):  # of a screen that hasn't all letters, as a Latin-1 one
+        stream.reconfigure(errors="backslashreplace")
+    return cast("TextIO", Screened(stream))

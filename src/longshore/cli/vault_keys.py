@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.fetched_files import new_file
 from longshore.cli.given_files import key_in
 from longshore.cli.vaults import with_vault
-from longshore.errors import InvalidInput
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
@@ -54,16 +51,17 @@ class AddVaultKey(ShowOne):
             "--barbican", metavar="PROVIDER", help="the OpenStack in whose key manager it is made and kept"
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         if args.barbican:
             made = self.client.add_vault_key(args.vault, args.name, None, args.barbican)
         elif args.pass_phrase_file:
             made = self.client.add_vault_key(args.vault, args.name, key_in(args.pass_phrase_file))
         else:
-            with _new_file(args.recovery_file) as file:
+            # There before a key is made, so that none is lost; gone if none was made
+            with new_file(args.recovery_file) as write:
                 made = self.client.add_vault_key(args.vault, args.name, None)
-                file.write(f"{made.recovery_key}\n")
-        return ("id", "name", "made_at", "opens", "in_barbican"), _values(made)
+                write(f"{made.recovery_key}\n".encode())
+        return dict(zip(("id", "name", "made_at", "opens", "in_barbican"), _values(made), strict=True))
 
 
 class DeleteVaultKey(Command):
@@ -91,22 +89,3 @@ class DeleteVaultKey(Command):
 def _values(key: VaultKey) -> tuple[Any, ...]:
     kept = f"{key.kept.secret} at {key.kept.auth_url}" if key.kept else ""
     return key.id, key.name, moment(key.made_at), key.opens, kept
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[TextIO]:
-    """Make a file that its owner alone may read. There before a key is made, so that none is lost; gone if none was
-    made.
-
-    Raises InvalidInput.
-    """
-    try:
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be made: {error.strerror}.") from None
-    with file:
-        try:
-            yield file
-        except BaseException:
-            path.unlink()
-            raise

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.backups import with_point
 from longshore.cli.command import Command, Lister
 from longshore.errors import InvalidInput
-from longshore.wording.figures import size
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -47,14 +46,14 @@ class ServePoint(Command):
         )
 
     def take_action(self, args: Namespace) -> None:
-        with (
-            _told_to_end() as ended,
-            _opened(self, args) as (vault, point),
-            _served(vault, point, _disk(point, args.disk), args.port) as export,
-        ):
-            print(export.uri, flush=True)
-            self.say("It is served until Ctrl-C.")
-            _wait(ended, export)
+        from longshore.vault.exports import serve_disk
+
+        with _told_to_end() as ended, _opened(self, args) as (vault, point):
+            key = _disk(point, args.disk)
+            with serve_disk(vault, point.top(key), port=args.port, called=point.called(key)) as export:
+                print(export.uri, flush=True)
+                self.say("It is served until Ctrl-C.")
+                _wait(ended, export)
 
 
 class MountPoint(Command):
@@ -127,7 +126,7 @@ class ExportPoint(Lister):
             (
                 f"{one['point'].rpartition('/')[2]}/{disk['file']}" if args.chain else disk["file"],
                 disk["label"],
-                size(disk["size"]) if self.for_people else disk["size"],
+                self.size_of(disk["size"]),
             )
             for one in told
             for disk in one["disks"]
@@ -154,14 +153,6 @@ def _opened(command: Command | Lister, args: Namespace) -> Iterator[tuple[Vault,
             yield vault, find_point(vault, args.point)
     finally:
         store.close()
-
-
-@contextmanager
-def _served(vault: Vault, point: Point, key: str, port: int | None) -> Iterator[LocalExport]:
-    from longshore.vault.exports import serve_disk
-
-    with serve_disk(vault, point.top(key), port=port, called=point.called(key)) as export:
-        yield export
 
 
 def _disk(point: Point, number: int | None) -> str:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.border.texts import some
 from longshore.cli.arguments import with_mapping
-from longshore.cli.command import Lister, ShowOne
-from longshore.cli.creating import Create
+from longshore.cli.command import Create, Lister, ShowOne
 from longshore.cli.given_files import text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import LongshoreError, NotFound
-from longshore.wording.figures import moment, size
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
-    from longshore.api.backups import MachineInVault, Vault
+    from longshore.api.backups import MachineInVault
 
 _NAMED = 3  # objects in a sentence
 
@@ -59,13 +58,13 @@ class CreateVault(Create):
             "credentials they have. It can't be changed later, and only a bucket with object lock has it",
         )
 
-    def existing(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> dict[str, Any]:
         found = next((vault for vault in self.client.vaults() if vault.name == args.name), None)
         if found is None:
             raise NotFound(f"There is no vault named {args.name}.")
-        return _fields(found)
+        return found.model_dump(mode="json")
 
-    def make(self, args: Namespace) -> tuple[Any, Any]:
+    def make(self, args: Namespace) -> dict[str, Any]:
         phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
         where = {"url": args.place} if args.place.startswith("s3:") else {"directory": str(Path(args.place).absolute())}
         for name in ("endpoint", "region", "access_key", "barbican"):
@@ -74,7 +73,7 @@ class CreateVault(Create):
         if args.ca_file is not None:
             where["ca_file"] = str(args.ca_file.absolute())
         key = text_of(args.secret_key_file) if args.secret_key_file else None
-        return _fields(self.client.create_vault(args.name, where, phrase, key, lock=args.lock))
+        return self.client.create_vault(args.name, where, phrase, key, lock=args.lock).model_dump(mode="json")
 
 
 class ListVaults(Lister):
@@ -102,15 +101,13 @@ class ShowUsage(ShowOne):
     examples = ("longshore vault usage offsite",)
     options = (with_vault,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         found = self.client.vault_usage(args.vault)
         fields = found.model_dump(mode="json")
         if self.for_people:
-            for name in ("stored", "free", "per_day"):
-                fields[name] = size(fields[name]) if fields[name] is not None else None
+            fields |= {name: self.size_of(fields[name]) for name in ("stored", "free", "per_day")}
             fields["machines"] = "\n".join(_machine(one) for one in found.machines)
-            fields = {name: value for name, value in fields.items() if value is not None}
-        return tuple(fields), tuple(fields.values())
+        return fields
 
 
 def _machine(one: MachineInVault) -> str:
@@ -127,7 +124,7 @@ class CheckVault(ShowOne):
     examples = ("longshore vault check offsite",)
     options = (with_vault,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         found = self.client.check_vault(args.vault)
         if found.passed_over:
             self.say(
@@ -149,7 +146,7 @@ class CheckVault(ShowOne):
                     f"{found.lock.short} object(s) are locked for less than {found.lock.days:g} days:"
                     " longshore vault prune renews their lock."
                 )
-        return tuple(fields), tuple(fields.values())
+        return fields
 
 
 class RecoverVault(ShowOne):
@@ -162,9 +159,9 @@ class RecoverVault(ShowOne):
     examples = ("longshore vault recover safe",)
     options = (with_vault,)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         found = self.client.recover_vault(args.vault)
-        return ("points", "packs", "others"), (len(found.points), found.packs, "\n".join(found.others))
+        return {"points": len(found.points), "packs": found.packs, "others": "\n".join(found.others)}
 
 
 class CopyVault(ShowOne):
@@ -182,7 +179,7 @@ class CopyVault(ShowOne):
         parser.add_argument("--in-clear", action="store_true", help="from an encrypted vault into one that isn't")
         with_wait(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return follow(self, self.client.copy_vault(args.vault, args.to, in_clear=args.in_clear), args)
 
 
@@ -195,8 +192,6 @@ class ImportVault(Lister):
 
     examples = ("longshore vault import offsite --source vcenter=vc",)
     options = (with_vault,)
-
-    _refused = False
 
     def add_options(self, parser: ArgumentParser) -> None:
         with_mapping(
@@ -214,13 +209,10 @@ class ImportVault(Lister):
         for one in imported:
             if one.outcome.value == "made" and one.playbooks:
                 self.say(f"Policy {one.name} runs playbooks of this machine; look at them: {', '.join(one.playbooks)}.")
-        self._refused = any(one.outcome.value == "refused" for one in imported)
+        if refused := sum(one.outcome.value == "refused" for one in imported):
+            self.fault = f"{refused} of its policies couldn't be made here."
         rows = [(one.id, one.name or "", one.points, one.outcome.value, one.error or "") for one in imported]
         return ("ID", "Name", "Points", "Outcome", "Problem"), rows
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        return super().run(parsed_args) or int(self._refused)
 
 
 class VerifyVault(ShowOne):
@@ -231,7 +223,7 @@ class VerifyVault(ShowOne):
 
     verb = "verify"
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         return follow(self, self.client.keep_vault(args.vault, self.verb), args)
 
 
@@ -249,15 +241,8 @@ class PruneVault(VerifyVault):
         super().add_options(parser)
         parser.add_argument("--dry-run", action="store_true", help="say what it would remove, and remove nothing")
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         if args.dry_run:
             fields = self.client.prunable(args.vault).model_dump()
-            if self.for_people:
-                fields["freed"] = size(fields["freed"])
-            return tuple(fields), tuple(fields.values())
-        return super().take_action(args)
-
-
-def _fields(vault: Vault) -> tuple[Any, Any]:
-    fields = vault.model_dump(mode="json")
-    return tuple(fields), tuple(fields.values())
+            return fields | {"freed": self.size_of(fields["freed"])}
+        return super().show(args)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import rate, with_mapping
+from longshore.cli.arguments import with_accept, with_mapping, with_verify_and_rate
 from longshore.cli.backups import with_point
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
@@ -43,18 +43,9 @@ class ListVolumes(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []
         for volume in self.client.volumes(args.provider):
-            (disk,) = volume.disks
-            rows.append(
-                (
-                    volume.name,
-                    disk.key,
-                    volume.loose_volume.status,
-                    size(disk.size) if self.for_people else disk.size,
-                    disk.storage,
-                    volume.loose_volume.bootable,
-                    volume.server_settings.availability_zone,
-                )
-            )
+            (disk,), loose = volume.disks, volume.loose_volume
+            known = volume.name, disk.key, loose.status, self.size_of(disk.size), disk.storage, loose.bootable
+            rows.append((*known, volume.server_settings.availability_zone))
         return ("Name", "ID", "Status", "Size", "Type", "Bootable", "Zone"), rows
 
 
@@ -77,15 +68,9 @@ class _Moves(Lister):
             rows |= {migration.id: _row(migration) for migration in self._watched(begun, plain=args.plain)}
         elif begun:
             self.say(f"{len(begun)} volume(s) move in the background. See: longshore migration list")
-        self._failed = [row[0] for row in rows.values() if row[1] in _BAD]
+        if failed := [row[0] for row in rows.values() if row[1] in _BAD]:
+            self.fault = f"{len(failed)} volume(s) didn't arrive: {', '.join(failed[:5])}."
         return ("Volume", "Result", "What", "Migration", "New volume"), list(rows.values())
-
-    def run(self, parsed_args: Namespace) -> int:
-        """The table is printed first: what is in it is why the exit code is 1."""
-        super().run(parsed_args)
-        if self._failed:
-            self.say(f"longshore: {len(self._failed)} volume(s) didn't arrive: {', '.join(self._failed[:5])}.")
-        return 1 if self._failed else 0
 
     def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
         found: list[Migration] = []
@@ -215,14 +200,8 @@ def _with_landing(parser: ArgumentParser) -> None:
         "volume type there and here; without, the one of the same name, else the target's default type",
     )
     parser.add_argument("--availability-zone", metavar="ZONE", help="default: the one of the same name, if any")
-    parser.add_argument("--accept", action="append", default=[], metavar="CODE", help="go on in spite of this concern")
-    parser.add_argument(
-        "--verify",
-        choices=[v.value for v in Verify],
-        default=Verify.FULL.value,
-        help="what is read back from the target and compared (default: %(default)s)",
-    )
-    parser.add_argument("--rate-limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
+    with_accept(parser)
+    with_verify_and_rate(parser)
     with_wait(parser)
 
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from longshore.cli.arguments import seconds
-from longshore.cli.command import Lister, ShowOne
-from longshore.cli.deleting import Delete
+from longshore.cli.command import Delete, Lister, ShowOne
 from longshore.cli.providers import with_all_projects
 from longshore.wording.figures import moment
 
@@ -26,9 +25,9 @@ class CreateWallLink(ShowOne):
             "--lasts", type=seconds, default=_LASTS, metavar="TIME", help="until it ends: 31d at most (default: 8h)"
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def show(self, args: Namespace) -> dict[str, Any]:
         made = self.client.add_wall_link(args.link, datetime.now(UTC) + timedelta(seconds=args.lasts))
-        return ("name", "ends_at", "address"), (made.name, moment(made.ends_at), f"{self.client.address}{made.path}")
+        return {"name": made.name, "ends_at": moment(made.ends_at), "address": f"{self.client.address}{made.path}"}
 
 
 class ListWallLinks(Lister):

@@ -1,12 +1,13 @@
 """The common parts of the client: asking for one thing, and for lists page by page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
 from longshore.client.wires import Wire, fault_of
+from longshore.errors import InvalidInput
 
 T = TypeVar("T")
 PAGE = 1000  # things of a list that are asked for at a time
@@ -46,18 +47,34 @@ class Calls:
         """Ask in a caller's own words, and return status and body as they come. Raises LongshoreError for no answer."""
         return self._wire.ask(method, path, body, if_match=if_match)
 
-    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, Any]) -> list[T]:
-        """Return a list whose pages are asked for one after the other."""
+    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], /, **asked: Any) -> list[T]:
+        """Return a list whose pages are asked for one after the other. `asked`: as `_ask` has it."""
         found: list[T] = []
         while True:
-            question = {**asked, "limit": str(PAGE)} | ({"marker": marker_of(found[-1])} if found else {})
-            page = self._ask(list[kind], "GET", f"{path}?{urlencode(question, doseq=True)}")  # type: ignore[valid-type]
+            marker = marker_of(found[-1]) if found else None
+            page = self._ask(list[kind], "GET", path, limit=PAGE, marker=marker, **asked)  # type: ignore[valid-type]
             found.extend(page)
             if len(page) < PAGE:
                 return found
 
-    def _ask(self, kind: type[T], method: str, path: str, body: Any = None, version: str | None = None) -> T:
-        status, content = self._wire.ask(method, path, body, if_match=None if version is None else f'"{version}"')
+    def _pages(self, kind: type[T], path: str, /, **asked: Any) -> Iterator[T]:
+        """Yield the pages that have `machines`, asked for one after the other. There is one at least."""
+        count = 0
+        while True:
+            page: Any = self._ask(kind, "GET", path, limit=PAGE, offset=count, **asked)
+            yield page
+            count += len(page.machines)
+            if len(page.machines) < PAGE:
+                return
+
+    def _ask(
+        self, kind: type[T], method: str, path: str, body: Any = None, /, *, version: str | None = None, **asked: Any
+    ) -> T:
+        """Ask for one thing. `asked`: what stands behind the path; nothing stands there for None and False."""
+        refuse_another_path(path)
+        status, content = self._wire.ask(
+            method, path + query_of(**asked), body, if_match=None if version is None else f'"{version}"'
+        )
         if status >= 400:
             raise fault_of(status, content)
         try:
@@ -66,14 +83,20 @@ class Calls:
             raise fault_of(status, b"") from None
 
 
-def of_all(all_projects: bool) -> dict[str, str]:
-    return {"all_projects": "true"} if all_projects else {}
-
-
-def asked_of_all(all_projects: bool) -> str:
-    return "?all_projects=true" if all_projects else ""
+def query_of(**asked: Any) -> str:
+    """Return the query of an address with its question mark; empty where nothing is asked. None and False: left out."""
+    said = {name: value for name, value in asked.items() if value is not None and value is not False}
+    query = urlencode({name: "true" if value is True else value for name, value in said.items()}, doseq=True)
+    return f"?{query}" if query else ""
 
 
 def part(name: str) -> str:
     """Quote a user's word as one part of a path, whatever is in it."""
     return quote(name, safe="")
+
+
+def refuse_another_path(path: str) -> None:
+    """Raise InvalidInput where a name in a path would make it another one."""
+    for word in path.split("/")[1:]:
+        if word in ("", ".", ".."):
+            raise InvalidInput(f'Nothing is called "{word}".', advice="Say its name or id.")

@@ -1,8 +1,4 @@
-"""A request to an ASGI application in this process.
-
-Not by httpx's transport: importing that takes a quarter of a second of each command's two, which is mostly its own
-command's (click, rich, pygments).
-"""
+"""A request to an ASGI application in this process: commands and pages ask the service by it."""
 
 import asyncio
 import json
@@ -17,35 +13,13 @@ Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-
 BAD = 400  # the first status that isn't an answer to what was asked
 
 
-async def ask(
-    app: Application,
-    method: str,
-    path: str,
-    body: Any = None,
-    *,
-    if_match: str | None = None,
-    begin: Begin | None = None,
-    hear: Callable[[Mapping[str, str]], None] = lambda _headers: None,
-) -> tuple[int, bytes]:
-    """Ask, and return status and body of the answer. `path`: quoted, with its query. Raises what the application
-    raises.
-
-    `hear` is given the headers, whose names are small letters.
-
-    What `begin` answers is given the pieces of a body as they come, instead, unless it is an error's.
-    """
-    content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
-    headers = [(b"host", b"embedded"), (b"content-length", b"%d" % len(content))]
-    if content:
-        headers.append((b"content-type", b"application/json"))
-    if if_match is not None:
-        headers.append((b"if-match", if_match.encode()))
+def scope_of(method: str, path: str, headers: Mapping[str, str], address: str) -> Message:
+    """Return the ASGI scope of a request. `path`: quoted, with its query. `address`: of whoever asks."""
     raw_path, _, query = path.partition("?")
-    scope = {
+    return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -55,10 +29,34 @@ async def ask(
         "raw_path": raw_path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": headers,
+        "headers": [(name.lower().encode(), value.encode()) for name, value in {"Host": "embedded", **headers}.items()],
         "server": ("embedded", 80),
-        "client": ("embedded", 0),
+        "client": (address, 0),
+        "state": {},
     }
+
+
+async def ask(
+    app: Application,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    address: str = "embedded",
+    begin: Begin | None = None,
+    hear: Callable[[Mapping[str, str]], None] = lambda _headers: None,
+) -> tuple[int, bytes]:
+    """Ask, and return status and body of the answer. Raises what the application raises.
+
+    `path`: quoted, with its query. `headers`: besides those of the body. `address`: of whoever asks. `hear` is given
+    the answer's headers, whose names are small letters.
+
+    What `begin` answers is given the pieces of a body as they come, instead, unless it is an error's.
+    """
+    content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
+    of_body = {"Content-Length": str(len(content))} | ({"Content-Type": "application/json"} if content else {})
+    scope = scope_of(method, path, {**of_body, **(headers or {})}, address)
     unsent = [{"type": "http.request", "body": content, "more_body": False}]
     answered = asyncio.Event()
     status = 0

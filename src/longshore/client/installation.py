@@ -8,13 +8,10 @@ from longshore.api.channels import Channel
 from longshore.api.features import Features
 from longshore.api.nodes import Node
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
-from longshore.api.schemas import (
-    Limit,
-    LimitChange,
-)
+from longshore.api.schemas import Limit, LimitChange
 from longshore.api.tenancy import TenancyJob
 from longshore.api.wall_links import MadeWallLink, WallLink
-from longshore.client.calls import Calls, asked_of_all, of_all, part
+from longshore.client.calls import Calls, part
 
 
 class InstallationCalls(Calls):
@@ -23,24 +20,24 @@ class InstallationCalls(Calls):
     # Limits
 
     def limits(self, *, all_projects: bool = False) -> list[Limit]:
-        return self._all(Limit, "/v1/limits", lambda limit: limit.id, of_all(all_projects))
+        return self._all(Limit, "/v1/limits", lambda limit: limit.id, all_projects=all_projects)
 
     def set_limit(self, change: LimitChange, *, all_projects: bool = False) -> Limit:
         """Set a limit. Figures that weren't given to `change` stay as they were. `all_projects`: it counts the jobs of
         all."""
         body = change.model_dump(mode="json", exclude_unset=True)
-        return self._ask(Limit, "PUT", f"/v1/limits{asked_of_all(all_projects)}", body)
+        return self._ask(Limit, "PUT", "/v1/limits", body, all_projects=all_projects)
 
     def remove_limit(self, limit: str, *, all_projects: bool = False) -> None:
-        self._ask(type(None), "DELETE", f"/v1/limits/{part(limit)}{asked_of_all(all_projects)}")
+        self._ask(type(None), "DELETE", f"/v1/limits/{part(limit)}", all_projects=all_projects)
 
     # Channels
 
     def channels(self, *, all_projects: bool = False) -> list[Channel]:
-        return self._all(Channel, "/v1/channels", lambda channel: channel.id, of_all(all_projects))
+        return self._all(Channel, "/v1/channels", lambda channel: channel.id, all_projects=all_projects)
 
     def channel(self, channel: str, *, all_projects: bool = False) -> Channel:
-        return self._ask(Channel, "GET", f"/v1/channels/{part(channel)}{asked_of_all(all_projects)}")
+        return self._ask(Channel, "GET", f"/v1/channels/{part(channel)}", all_projects=all_projects)
 
     def add_channel(self, new: Mapping[str, Any]) -> Channel:
         """Make a channel. `new`: fields of NewChannel, with its secrets in clear."""
@@ -55,12 +52,12 @@ class InstallationCalls(Calls):
 
     def test_channel(self, channel: str, *, all_projects: bool = False) -> None:
         """Have something told by a channel at once. Raises what went wrong when its receiver hasn't taken it."""
-        self._ask(type(None), "POST", f"/v1/channels/{part(channel)}/test{asked_of_all(all_projects)}")
+        self._ask(type(None), "POST", f"/v1/channels/{part(channel)}/test", all_projects=all_projects)
 
     # Links for walls
 
     def wall_links(self, *, all_projects: bool = False) -> list[WallLink]:
-        return self._all(WallLink, "/v1/wall-links", lambda link: link.id, of_all(all_projects))
+        return self._all(WallLink, "/v1/wall-links", lambda link: link.id, all_projects=all_projects)
 
     def add_wall_link(self, name: str, ends_at: datetime) -> MadeWallLink:
         """Make a link that shows the project's overview. `ends_at` is in UTC, and says so."""
@@ -83,8 +80,7 @@ class InstallationCalls(Calls):
         return self._ask(list[Worker], "GET", "/v1/operation/workers")
 
     def queue(self, *, worker: str | None = None, stranded: bool = False) -> list[QueuedJob]:
-        asked = ({} if worker is None else {"worker": worker}) | ({"stranded": "true"} if stranded else {})
-        return self._all(QueuedJob, "/v1/operation/queue", lambda job: job.id, asked)
+        return self._all(QueuedJob, "/v1/operation/queue", lambda job: job.id, worker=worker, stranded=stranded)
 
     def nodes(self) -> list[Node]:
         return self._ask(list[Node], "GET", "/v1/nodes")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from longshore.api.reports import Report
 from longshore.api.schemas import (
@@ -17,7 +16,7 @@ from longshore.api.schemas import (
     NewMarks,
     ServerConsole,
 )
-from longshore.client.calls import PAGE, Calls, of_all, part
+from longshore.client.calls import PAGE, Calls, part
 from longshore.model.request import MigrationRequest
 
 
@@ -46,28 +45,25 @@ class MigrationCalls(Calls):
 
     def migration_counts(self, **wanted: Any) -> MigrationCounts:
         """Count the migrations that fit: `wanted` as `migrations` has it."""
-        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(_question(wanted), doseq=True)}")
+        return self._ask(MigrationCounts, "GET", "/v1/migration-counts", **wanted)
 
     def job_counts(self, **wanted: Any) -> MigrationCounts:
         """Count jobs of all kinds, as `migration_counts` does."""
-        return self._ask(MigrationCounts, "GET", f"/v1/job-counts?{urlencode(_question(wanted), doseq=True)}")
+        return self._ask(MigrationCounts, "GET", "/v1/job-counts", **wanted)
 
     def _listed(
         self, path: str, limit: int | None, marker: str | None, wanted: Mapping[str, Any]
     ) -> list[ListedMigration]:
-        asked = _question(wanted) | {"short": "true"}
         if limit is None and marker is None:
-            return self._all(ListedMigration, path, lambda m: m.id, asked)
-        page = {"newest": "true", "limit": str(PAGE if limit is None else limit)} | (
-            {"marker": marker} if marker is not None else {}
-        )
-        return self._ask(list[ListedMigration], "GET", f"{path}?{urlencode(asked | page, doseq=True)}")[::-1]
+            return self._all(ListedMigration, path, lambda m: m.id, short=True, **wanted)
+        asked = {**wanted, "newest": True, "limit": PAGE if limit is None else limit, "marker": marker, "short": True}
+        return self._ask(list[ListedMigration], "GET", path, **asked)[::-1]
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{part(migration)}")
 
     def events(self, migration: str, after: int = 0) -> list[Event]:
-        return self._ask(list[Event], "GET", f"/v1/migrations/{part(migration)}/events?after={after}")
+        return self._ask(list[Event], "GET", f"/v1/migrations/{part(migration)}/events", after=after)
 
     def migration_report(self, migration: str) -> Report:
         return self._ask(Report, "GET", f"/v1/migrations/{part(migration)}/report")
@@ -78,7 +74,7 @@ class MigrationCalls(Calls):
 
     def console(self, migration: str, lines: int) -> ServerConsole:
         """Return the last lines of what its server has printed until now."""
-        return self._ask(ServerConsole, "GET", f"/v1/migrations/{part(migration)}/console?lines={lines}")
+        return self._ask(ServerConsole, "GET", f"/v1/migrations/{part(migration)}/console", lines=lines)
 
     def ledger(self, migration: str) -> list[LedgerEntry]:
         return self._ask(list[LedgerEntry], "GET", f"/v1/migrations/{part(migration)}/ledger")
@@ -122,9 +118,3 @@ class MigrationCalls(Calls):
 
     def remove_migration(self, migration: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/migrations/{part(migration)}")
-
-
-def _question(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is to fit, as the address asks for it."""
-    told = {name: value for name, value in wanted.items() if name != "all_projects" and value is not None}
-    return of_all(bool(wanted.get("all_projects"))) | told

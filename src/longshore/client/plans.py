@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from longshore.api.kept_plans import ImportedPlan, KeptPlan, PlanImport
 from longshore.api.landed import PlanCode
@@ -16,13 +15,12 @@ from longshore.api.schemas import (
     PlanAnswer,
     PlanChanged,
     PlanCopy,
-    PlannedProgress,
     PlanStart,
     PlanStates,
     PlanSummary,
     PlanView,
 )
-from longshore.client.calls import PAGE, Calls, part
+from longshore.client.calls import Calls, part
 from longshore.model.as_built import CodeFormat
 
 
@@ -34,7 +32,7 @@ class PlanCalls(Calls):
 
     def apply_plan(self, plan: Mapping[str, Any], version: str | None = None) -> PlanAnswer:
         """Put a plan in place. `version`: only if the plan that is there is of it still."""
-        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{part(plan['name'])}", dict(plan), version)
+        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{part(plan['name'])}", dict(plan), version=version)
 
     def keep_plan(self, name: str) -> PlanChanged:
         """A draft is a plan from now on."""
@@ -45,9 +43,7 @@ class PlanCalls(Calls):
 
     def plans(self, machine: str | None = None, *, provider: str | None = None) -> list[PlanSummary]:
         """List the plans, or those that have this machine, and those from or to this provider."""
-        asked = {"machine": machine, "provider": provider}
-        said = {name: value for name, value in asked.items() if value is not None}
-        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, said)
+        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, machine=machine, provider=provider)
 
     def plan(self, name: str) -> PlanView:
         return self._ask(PlanView, "GET", f"/v1/plans/{part(name)}")
@@ -71,23 +67,16 @@ class PlanCalls(Calls):
 
     def plan_states(self, name: str, part: str = "", status: str = "") -> PlanStates:
         """Return how far it is, and its machines: those with this part in their names and in this state, or all."""
-        return self._states(name, {"q": part, "status": status})
+        return self._states(name, q=part, status=status)
 
     def changed_states(self, name: str, since: PlanStates | None) -> PlanStates:
         """Return how far those of its machines are that have changed since an earlier answer to this, or all."""
-        return self._states(name, {} if since is None else {"changed_since": f"{since.until.isoformat()}Z"})
+        return self._states(name, changed_since=None if since is None else f"{since.until.isoformat()}Z")
 
-    def _states(self, name: str, asked: Mapping[str, str]) -> PlanStates:
+    def _states(self, name: str, **asked: str | None) -> PlanStates:
         """Join all pages into one: what the first one says of the plan, and until when."""
-        first: PlanStates | None = None
-        found: list[PlannedProgress] = []
-        while True:
-            question = urlencode({**asked, "limit": str(PAGE), "offset": str(len(found))})
-            page = self._ask(PlanStates, "GET", f"/v1/plans/{part(name)}/states?{question}")
-            first = first or page
-            found.extend(page.machines)
-            if len(page.machines) < PAGE:
-                return first.model_copy(update={"machines": found})
+        pages = list(self._pages(PlanStates, f"/v1/plans/{part(name)}/states", **asked))
+        return pages[0].model_copy(update={"machines": [machine for page in pages for machine in page.machines]})
 
     def plan_migrations(self, name: str) -> list[Migration]:
         """Return the latest migration of each machine."""
@@ -95,8 +84,7 @@ class PlanCalls(Calls):
 
     def plan_code(self, name: str, form: CodeFormat, machines: Sequence[str] = ()) -> PlanCode:
         """Return what has landed of a plan, or these of its machines, as code for a tool."""
-        question = _of_some(machines, {"format": form.value})
-        return self._ask(PlanCode, "GET", f"/v1/plans/{part(name)}/iac{question}")
+        return self._ask(PlanCode, "GET", f"/v1/plans/{part(name)}/iac", format=form.value, machine=machines)
 
     def plan_report(self, name: str) -> PlanReport:
         return self._ask(PlanReport, "GET", f"/v1/plans/{part(name)}/report")
@@ -106,8 +94,8 @@ class PlanCalls(Calls):
 
     def go_on_with_check(self, check: PlanCheck) -> PlanCheck:
         """Ask how far a check is, and what has become known since that answer."""
-        path = f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}?after={check.until}"
-        return self._ask(PlanCheck, "GET", path)
+        path = f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}"
+        return self._ask(PlanCheck, "GET", path, after=check.until)
 
     def end_check(self, check: PlanCheck) -> None:
         self._ask(type(None), "DELETE", f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}")
@@ -117,11 +105,10 @@ class PlanCalls(Calls):
 
     def take_plan_start_back(self, name: str, wave: int | None = None, machines: Sequence[str] = ()) -> list[str]:
         """Take back that machines are to begin at a time that hasn't come, and return what they are called."""
-        question = _of_some(machines, _of_wave(wave))
-        return self._ask(list[str], "DELETE", f"/v1/plans/{part(name)}/start{question}")
+        return self._ask(list[str], "DELETE", f"/v1/plans/{part(name)}/start", wave=wave, machine=machines)
 
     def retry_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
-        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry{_of_some(machines)}")
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry", machine=machines)
 
     def cut_plan_over(
         self,
@@ -134,28 +121,17 @@ class PlanCalls(Calls):
     ) -> list[Migration]:
         """Cut over what waits for that, now or at a time; `ahead`: what is queued or still copied, too, as soon as it
         can be."""
-        question = _of_some(machines, _of_wave(wave) | ({"ahead": "true"} if ahead else {}))
         body = time.model_dump(mode="json") if time is not None else None
-        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cutover{question}", body)
+        path = f"/v1/plans/{part(name)}/cutover"
+        return self._ask(list[Migration], "POST", path, body, wave=wave, machine=machines, ahead=ahead)
 
     def take_plan_cutover_back(
         self, name: str, wave: int | None = None, machines: Sequence[str] = ()
     ) -> list[Migration]:
-        question = _of_some(machines, _of_wave(wave))
-        return self._ask(list[Migration], "DELETE", f"/v1/plans/{part(name)}/cutover{question}")
+        return self._ask(list[Migration], "DELETE", f"/v1/plans/{part(name)}/cutover", wave=wave, machine=machines)
 
     def resume_plan(self, name: str) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/resume")
 
     def cancel_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
-        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cancel{_of_some(machines)}")
-
-
-def _of_wave(wave: int | None) -> dict[str, str]:
-    return {"wave": str(wave)} if wave is not None else {}
-
-
-def _of_some(machines: Sequence[str], asked: Mapping[str, str] | None = None) -> str:
-    """Write a question to go after a path; empty where nothing is asked."""
-    question = urlencode([*(asked or {}).items(), *(("machine", name) for name in machines)])
-    return f"?{question}" if question else ""
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cancel", machine=machines)

@@ -3,17 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlencode
 
 from longshore.api.inventories import MachinePage, TargetOffer, UnprotectedMachine, UnprotectedPage, WeighedMachine
-from longshore.api.schemas import (
-    Fingerprint,
-    Migration,
-    NewProxy,
-    Provider,
-    ProviderCheck,
-)
-from longshore.client.calls import PAGE, Calls, of_all, part
+from longshore.api.schemas import Fingerprint, Migration, NewProxy, Provider, ProviderCheck
+from longshore.client.calls import Calls, part
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.proxy import Proxy
@@ -29,9 +22,7 @@ class ProviderCalls(Calls):
     def add_provider(
         self, name: str, kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> ProviderCheck:
-        """A server has authorities of its own to trust: files that name some here stay here."""
-        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
-        body = {"name": name, "kind": kind, "settings": sent, "secrets": dict(secrets)}
+        body = {"name": name, "kind": kind, "settings": self._sent(settings), "secrets": dict(secrets)}
         return self._ask(ProviderCheck, "POST", "/v1/providers", body)
 
     def fingerprint(self, host: str, port: int) -> str:
@@ -40,8 +31,7 @@ class ProviderCalls(Calls):
 
     def providers(self, *, kind: str | None = None, all_projects: bool = False) -> list[Provider]:
         """List the providers; `kind`: those of this one."""
-        asked = of_all(all_projects) | ({} if kind is None else {"kind": kind})
-        return self._all(Provider, "/v1/providers", lambda p: p.id, asked)
+        return self._all(Provider, "/v1/providers", lambda p: p.id, all_projects=all_projects, kind=kind)
 
     def provider(self, name: str) -> Provider:
         return self._ask(Provider, "GET", f"/v1/providers/{part(name)}")
@@ -62,9 +52,12 @@ class ProviderCalls(Calls):
 
     def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
         """Change a provider: what isn't named stays as it is; null is as if it had never been said."""
-        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
-        body = {"settings": sent, "secrets": dict(secrets)}
+        body = {"settings": self._sent(settings), "secrets": dict(secrets)}
         return self._ask(ProviderCheck, "PATCH", f"/v1/providers/{part(name)}", body)
+
+    def _sent(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """A server has authorities of its own to trust: files that name some here stay here."""
+        return {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
 
     def remove_provider(self, name: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/providers/{part(name)}")
@@ -84,8 +77,7 @@ class ProviderCalls(Calls):
         """Return the machines that fit, without tags, some at a time; `told` hears how many of how many have been
         read."""
         path = f"/v1/providers/{part(provider)}"
-        said = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
-        refs = self._ask(list[str], "GET", f"{path}/references{f'?{urlencode(said)}' if said else ''}")
+        refs = self._ask(list[str], "GET", f"{path}/references", **asdict(wanted))
         found: list[Machine] = []
         for start in range(0, len(refs), _MACHINES_AT_ONCE):
             told(start, len(refs))
@@ -99,23 +91,14 @@ class ProviderCalls(Calls):
     def search(self, provider: str, words: str) -> list[Machine]:
         """Return the machines that fit, as words and field:value, without tags; as the source had them five minutes ago
         at most."""
-        path = f"/v1/providers/{part(provider)}/inventory/machines"
-        return self._machines_of(MachinePage, path, words)
+        pages = self._pages(MachinePage, f"/v1/providers/{part(provider)}/inventory/machines", q=words)
+        return [machine for page in pages for machine in page.machines]
 
     def unprotected(self, provider: str, words: str = "") -> list[UnprotectedMachine]:
         """Return the machines without replica or good backup that fit `words`; as the source had them five minutes ago
         at most."""
-        return self._machines_of(UnprotectedPage, f"/v1/providers/{part(provider)}/unprotected", words)
-
-    def _machines_of(self, kind: type[Any], path: str, words: str) -> list[Any]:
-        """Return the machines of all pages of this kind."""
-        found: list[Any] = []
-        while True:
-            asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
-            page = self._ask(kind, "GET", f"{path}?{asked}")
-            found.extend(page.machines)
-            if len(page.machines) < PAGE:
-                return found
+        pages = self._pages(UnprotectedPage, f"/v1/providers/{part(provider)}/unprotected", q=words)
+        return [machine for page in pages for machine in page.machines]
 
     def offer(self, provider: str) -> TargetOffer:
         """Return what the target has to choose from."""
@@ -127,8 +110,7 @@ class ProviderCalls(Calls):
 
     def weighed_machine(self, provider: str, machine: str) -> WeighedMachine:
         """Return a machine with what of it itself stands against a move of it."""
-        asked = urlencode({"machine": machine})
-        return self._ask(WeighedMachine, "GET", f"/v1/providers/{part(provider)}/concerns?{asked}")
+        return self._ask(WeighedMachine, "GET", f"/v1/providers/{part(provider)}/concerns", machine=machine)
 
     def inspect(self, source: str, machine: str) -> Migration:
         """Have a machine's disks looked into; what was found is in the result of what this answers, once that has

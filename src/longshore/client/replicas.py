@@ -2,19 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
-from longshore.api.adoption import FoundReplica, NewAdoption
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.replica_reports import ReplicaReport
-from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
-from longshore.api.schemas import (
-    Migration,
-    PlanConcern,
+from longshore.api.replicas import (
+    Applied,
+    FoundReplica,
+    KeptMigration,
+    NewAdoption,
+    NewHold,
+    NewReplica,
+    NewTest,
+    Point,
+    Replica,
+    ReplicaChange,
 )
-from longshore.client.calls import Calls, asked_of_all, part
+from longshore.api.schemas import Migration, PlanConcern
+from longshore.client.calls import Calls, part
 
 
 class ReplicaCalls(Calls):
@@ -31,7 +37,7 @@ class ReplicaCalls(Calls):
         return self._ask(Replica, "POST", path, wanted.model_dump(mode="json"))
 
     def replicas(self, *, all_projects: bool = False) -> list[Replica]:
-        return self._ask(list[Replica], "GET", f"/v1/replicas{asked_of_all(all_projects)}")
+        return self._ask(list[Replica], "GET", "/v1/replicas", all_projects=all_projects)
 
     def replica(self, replica: str) -> Replica:
         return self._ask(Replica, "GET", f"/v1/replicas/{part(replica)}")
@@ -49,8 +55,7 @@ class ReplicaCalls(Calls):
 
     def replica_file(self, replicas: Sequence[str]) -> dict[str, Any]:
         """Return the file of the replicas that are named, or of all."""
-        asked = urlencode([("replica", word) for word in replicas])
-        return self._ask(dict[str, Any], "GET", f"/v1/replica-file{'?' if asked else ''}{asked}")
+        return self._ask(dict[str, Any], "GET", "/v1/replica-file", replica=replicas)
 
     def apply_replica_file(self, content: Mapping[str, Any]) -> list[Applied]:
         return self._ask(list[Applied], "PUT", "/v1/replica-file", dict(content))
@@ -87,7 +92,7 @@ class ReplicaCalls(Calls):
         return self._ask(Group, "POST", "/v1/replica-groups", wanted.model_dump(mode="json"))
 
     def groups(self, *, all_projects: bool = False) -> list[Group]:
-        return self._ask(list[Group], "GET", f"/v1/replica-groups{asked_of_all(all_projects)}")
+        return self._ask(list[Group], "GET", "/v1/replica-groups", all_projects=all_projects)
 
     def group(self, group: str) -> Group:
         return self._ask(Group, "GET", f"/v1/replica-groups/{part(group)}")

@@ -1,7 +1,6 @@
 """Vaults, the points in them, and what is made of those."""
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlencode
 
 from longshore.api.backup_policies import (
     BackupPolicy,
@@ -26,11 +25,8 @@ from longshore.api.backups import (
 from longshore.api.files import TAR, PointFiles
 from longshore.api.replicas import NewHold
 from longshore.api.schedules import PreviewWanted, SchedulePreview
-from longshore.api.schemas import (
-    Migration,
-    PlanConcern,
-)
-from longshore.client.calls import Calls, part
+from longshore.api.schemas import Migration, PlanConcern
+from longshore.client.calls import Calls, part, query_of, refuse_another_path
 from longshore.client.in_process import BAD, Take
 from longshore.client.wires import fault_of
 from longshore.model.request import MigrationRequest
@@ -96,10 +92,8 @@ class VaultCalls(Calls):
     def remove_vault_key(self, vault: str, key: str, *, barbican: str | None = None, keep_secret: bool = False) -> None:
         """Remove a key. `barbican`: the provider in whose key manager its pass phrase is, where that isn't known
         there."""
-        query = urlencode(
-            ({"barbican": barbican} if barbican else {}) | ({"keep_secret": "true"} if keep_secret else {})
-        )
-        self._ask(type(None), "DELETE", f"/v1/vaults/{part(vault)}/keys/{part(key)}?{query}")
+        path = f"/v1/vaults/{part(vault)}/keys/{part(key)}"
+        self._ask(type(None), "DELETE", path, barbican=barbican, keep_secret=keep_secret)
 
     def vault_points(self, vault: str) -> list[VaultPoint]:
         return self._ask(list[VaultPoint], "GET", f"/v1/vaults/{part(vault)}/points")
@@ -108,9 +102,8 @@ class VaultCalls(Calls):
         return self._ask(VaultPointDetails, "GET", f"/v1/vaults/{part(vault)}/points/{part(point)}")
 
     def point_files(self, vault: str, point: str, path: str, find: str | None = None) -> PointFiles:
-        query = {"path": path, "limit": _FILES} | ({"find": find} if find is not None else {})
         where = f"/v1/vaults/{part(vault)}/files/{part(point)}"
-        return self._ask(PointFiles, "GET", f"{where}?{urlencode(query)}")
+        return self._ask(PointFiles, "GET", where, path=path, limit=_FILES, find=find)
 
     def fetch_file(self, vault: str, point: str, path: str, begin: Callable[[bool, int | None], Take]) -> None:
         """Fetch a file: what `begin` answers is given its bytes as they come, or those of a tar of a directory.
@@ -123,7 +116,8 @@ class VaultCalls(Calls):
             return begin(headers.get("content-type") == TAR, int(length) if length.isdecimal() else None)
 
         where = f"/v1/vaults/{part(vault)}/file/{part(point)}"
-        status, content = self._wire.fetch(f"{where}?{urlencode({'path': path})}", found)
+        refuse_another_path(where)
+        status, content = self._wire.fetch(where + query_of(path=path), found)
         if status >= BAD:
             raise fault_of(status, content)
 

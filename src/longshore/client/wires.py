@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from longshore.api.replicas import LEFT_OUT
 from longshore.client.in_process import BAD, Begin, ask
@@ -32,6 +33,10 @@ _LISTENING = [
 def left_out_in(headers: Mapping[str, str]) -> Sequence[str]:
     """Return the ids of what a list doesn't have, since it can't be read, as the headers of its answer tell."""
     return [id_ for id_ in headers.get(LEFT_OUT.lower(), "").split(",") if id_]
+
+
+def _only_if(version: str | None) -> dict[str, str]:
+    return {} if version is None else {"If-Match": version}
 
 
 class Wire(Protocol):
@@ -70,7 +75,7 @@ class Embedded:
         return ""
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
-        return self._loop.run(ask(self._app, method, path, body, if_match=if_match, hear=self._hear))
+        return self._loop.run(ask(self._app, method, path, body, headers=_only_if(if_match), hear=self._hear))
 
     def _hear(self, headers: Mapping[str, str]) -> None:
         self.left_out = left_out_in(headers)
@@ -127,7 +132,7 @@ class Remote:
         return (self._adapter.get_endpoint() or "").rstrip("/").removesuffix("/v1")
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
-        answer = self._answer(method, path, json=body, headers={"If-Match": if_match} if if_match is not None else {})
+        answer = self._answer(method, path, json=body, headers=_only_if(if_match))
         self.left_out = left_out_in(answer.headers)
         return answer.status_code, answer.content
 
@@ -150,6 +155,7 @@ class Remote:
 
     def _answer(self, method: str, path: str, **how: Any) -> Any:
         from keystoneauth1 import exceptions as auth
+        from urllib3.exceptions import LocationParseError
 
         try:
             self._log_in()
@@ -171,6 +177,8 @@ class Remote:
             raise Unreachable(f"The server doesn't answer: {_short(error)}.", advice="Is it running there?") from None
         except auth.ClientException as error:
             raise LongshoreError(f"The server could not be asked: {_short(error)}.") from None
+        except LocationParseError as error:  # which requests doesn't expect at that moment: https://cloud..example
+            raise InvalidInput(f"Such a host can't be: {_short(error)}.", advice="Check the address.") from None
 
     def _log_in(self) -> None:
         """Log in unless there is a token. Apart from what the server is asked, so that it is told who doesn't
@@ -191,11 +199,14 @@ def to_server(url: str) -> Remote:
     InvalidInput."""
     from keystoneauth1 import exceptions as auth
     from openstack import exceptions as sdk
-    from openstack.config import OpenStackConfig
 
+    from longshore.clouds_yaml import read_clouds
+
+    if url != CATALOGUE and not _is_address(url):
+        raise InvalidInput(f'"{url}" is no server\'s address.', advice="Write it as https://longshore.example:9797.")
     name = os.environ.get("OS_CLOUD")
     try:
-        region = OpenStackConfig().get_one(cloud=name or None)
+        region = read_clouds(name or None).get_one(cloud=name or None)
         session = region.get_session()
     except (sdk.ConfigException, auth.ClientException) as error:
         if name and "was not found" in str(error):
@@ -214,6 +225,14 @@ def to_server(url: str) -> Remote:
         region=region.region_name or None,
         interface=region.config.get("interface"),
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:  # a port that there isn't, or half of an address of IPv6
+        return False
 
 
 def fault_of(status: int, body: bytes) -> LongshoreError:

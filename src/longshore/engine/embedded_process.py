@@ -60,7 +60,7 @@ def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
 
 def main(flows: Flows) -> None:
     write_lines()
-    for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
+    for noisy in ("alembic", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)
     handed = next((int(word.removeprefix(LOCK)) for word in sys.argv[2:] if word.startswith(LOCK)), None)

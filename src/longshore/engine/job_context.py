@@ -11,14 +11,18 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_type_hints, overload
 
 from longshore.engine.parking import PARKS_FOR, Parked
+from longshore.engine.retry import retry
 from longshore.errors import Cancelled, LongshoreError
 from longshore.model.forms import form
+from longshore.model.job import JobKind
 from longshore.model.target import Owner
 from longshore.processes.installed import missing_module
 from longshore.store import EntryState, LedgerRecord, MigrationRecord, Store, ThingKind
@@ -124,9 +128,28 @@ class JobContext:
     def phase(self, phase: str, text: str) -> None:
         self.store.events.enter(self.id, phase, text)
 
+    def begin_phase(self, phase: str, text: str) -> None:
+        """Put the record into a phase. Raises Cancelled instead once the user has asked for that."""
+        self.raise_if_cancelled()
+        self.phase(phase, text)
+
     def say(self, text: str, level: str = "information", *, phase: str | None = None) -> None:
         """Tell the user something, as an event. `phase`: None for the one that the job is in."""
         self.store.events.say(self.id, phase, text, level)
+
+    def say_each(self, sentences: Iterable[str], level: str) -> None:
+        for sentence in sentences:
+            self.say(sentence, level)
+
+    def directory(self, *names: str) -> Path:
+        """Return the directory of the record's files, or one below it, which is made unless it is there."""
+        directory = self.store.state.migration(self.id).joinpath(*names)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory
+
+    def end(self, *, next_kind: JobKind | None = None, due_at: datetime | None = None, **fields: Any) -> None:
+        """End the job, with these columns of its record, and queue the next one, as `end_job` of migrations says."""
+        self.store.migrations.end_job(self.id, self.job_id, next_kind=next_kind, due_at=due_at, **fields)
 
     def begin_together(self) -> None:
         """Forget an earlier `stop`: several things are about to run side by side, of which one may stop the others."""
@@ -156,6 +179,16 @@ class JobContext:
             raise Cancelled("Stopped because another part of the migration failed.")
         if self.store.migrations.cancel_requested(self.id):
             raise Cancelled("The migration was cancelled.")
+
+    async def retry(self, work: Callable[[], Awaitable[T]], about: str = "") -> T:
+        """Return what `work` answers, tried again as `longshore.engine.retry` does. Each error that isn't the last is
+        told, with `about` before it. Raises Cancelled, and what the last try raised."""
+
+        def again(error: LongshoreError) -> None:
+            self.raise_if_cancelled()
+            self.say(f"{about}{error} It is tried again.", "warning")
+
+        return await retry(work, before_again=again)
 
     async def cancellable(self, work: "asyncio.Task[T]") -> T:
         """Wait for work, and cancel it when the user cancels the migration. Raises Cancelled then."""

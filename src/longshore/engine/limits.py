@@ -4,22 +4,21 @@ One for each limit: of a plan, as its file says, and of each place that a copy b
 writes its file; so does whoever begins a copy, for the places of that copy, where a file isn't as the limit stands.
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from longshore.model.plan import PlanLimits
+from longshore.processes.durable import replace_file
 from longshore.store import Store
+from longshore.store.shared import locked
 
 
 def keep_limits(store: Store, plan_id: str, limits: PlanLimits) -> None:
     """Write the limit of a plan into its file. Running copies follow within a fraction of a second."""
     path = store.state.limits(plan_id)
     store.state.limits_directory.mkdir(mode=0o700, exist_ok=True)
-    _replace(path, _text(limits.bytes_per_second))
+    replace_file(path, [_text(limits.bytes_per_second)])
 
 
 def share_limits(store: Store, ids: Sequence[str]) -> tuple[Path, ...]:
@@ -30,31 +29,16 @@ def share_limits(store: Store, ids: Sequence[str]) -> tuple[Path, ...]:
     other file.
     """
     paths = tuple(store.state.limits(id_) for id_ in ids)
-    with _alone(store.state.limits_directory):  # the limits are read in here, so that the last who writes knows them
+    store.state.limits_directory.mkdir(mode=0o700, exist_ok=True)
+    with locked(store.state.limits_directory / "lock"):
+        # The limits are read in here, so that whoever writes last knows them
         rates = store.limits.rates(ids)
         for id_, path in zip(ids, paths, strict=True):
             text = _text(rates.get(id_))
-            if not path.exists() or path.read_text() != text:
-                _replace(path, text)
+            if not path.exists() or path.read_bytes() != text:
+                replace_file(path, [text])
     return paths
 
 
-def _text(bytes_per_second: int | None) -> str:
-    return "{}" if bytes_per_second is None else json.dumps({"bytes_per_second": bytes_per_second})
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    os.replace(new, path)  # noqa: PTH105 named for what it does: in one moment
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    directory.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+def _text(bytes_per_second: int | None) -> bytes:
+    return b"{}" if bytes_per_second is None else json.dumps({"bytes_per_second": bytes_per_second}).encode()

@@ -4,6 +4,7 @@ what stays.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from longshore.engine.retry import LASTING
 from longshore.errors import LongshoreError
@@ -39,14 +40,12 @@ def remove_all(
     return undoing.left
 
 
+@dataclass(slots=True)
 class _Undoing:
-    def __init__(
-        self, store: Store, remove: Callable[[LedgerRecord], bool], may_appear: Callable[[LedgerRecord], bool]
-    ) -> None:
-        self._store = store
-        self._remove = remove
-        self._may_appear = may_appear
-        self.left: list[str] = []
+    _store: Store
+    _remove: Callable[[LedgerRecord], bool]
+    _may_appear: Callable[[LedgerRecord], bool]
+    left: list[str] = field(default_factory=list)
 
     def remove(self, entry: LedgerRecord, *, last: bool = False) -> bool:
         """Remove one thing and tell whether it is settled. It isn't when nothing was found that may still appear; the

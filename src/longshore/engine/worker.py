@@ -13,11 +13,9 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from longshore.engine import parking
-from longshore.engine.clocks import Clocks
 from longshore.engine.embedded import has_work
 from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import LiveWorkers, StrandedNotifier, labels_that_count
@@ -32,6 +30,7 @@ from longshore.state import StateDirectory
 from longshore.store import JobRecord, Lineup, Store, WorkerRecord
 from longshore.store.changes import Wait, changes
 from longshore.store.database import CONNECTING
+from longshore.store.jobs import CLOCKS_DIFFER
 from longshore.store.tables import utc_now
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
@@ -43,7 +42,7 @@ _LOOK = 5.0  # seconds between two looks at most: not everything is heard
 _QUIET_POLL = 5.0  # seconds between looks for what nobody uses any more, and for what has to be told
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
-_ENDING = "/end"  # after a job's id
+_ENDING = "/end"  # after a job's id: the workflow that only takes back what the job has made
 
 _log = logging.getLogger("longshore.engine")
 
@@ -227,35 +226,24 @@ class Worker:
         else:
             reason = "the workflow ended without saying how"
         await asyncio.to_thread(_give_up_unended, self._store, job, reason)
-        await _forget_steps(job_id, _ending(job_id))  # they were for going on with it
+        await _forget_steps(job_id, f"{job_id}{_ENDING}")  # they were for going on with it
 
     async def _run_of(self, job: JobRecord) -> _Run:
-        """Return the workflow to run for a job, by what was begun of it and under which flow version."""
+        """Return the workflow to run for a job, by what was begun of it and under which flow version.
+
+        What another version has begun is begun anew, where its record and the ledger have all that it needs. Otherwise
+        it was cancelled, as its order of steps isn't ours: what it has made is taken back, and no more.
+        """
         from dbos import DBOS
 
         begun = await DBOS.get_workflow_status_async(job.id)
-        if begun is None:
-            return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
-        if begun.app_version == FLOW_VERSION:
-            return _Run(job.id, job.id, self._flows.of(job.kind), begun=True)
-        return await (self._begin_anew(job) if job.kind.begins_anew else self._only_end(job))
-
-    async def _begin_anew(self, job: JobRecord) -> _Run:
-        """Return a fresh run of a job that another flow version has begun, once its recorded steps are forgotten.
-
-        All that it needs is in its record, and what it has made is in the ledger.
-        """
-        await _forget_steps(job.id)
-        return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
-
-    async def _only_end(self, job: JobRecord) -> _Run:
-        """Return the run that only takes back what a job has made whose order of steps isn't ours: it was cancelled for
-        that."""
-        from dbos import DBOS
-
-        id_ = _ending(job.id)
-        begun = await DBOS.get_workflow_status_async(id_)
-        return _Run(id_, job.id, self._flows.end_unknown, begun=begun is not None)
+        if begun is not None and begun.app_version != FLOW_VERSION:
+            if not job.kind.begins_anew:
+                ending = await DBOS.get_workflow_status_async(f"{job.id}{_ENDING}")
+                return _Run(f"{job.id}{_ENDING}", job.id, self._flows.end_unknown, begun=ending is not None)
+            await _forget_steps(job.id)
+            begun = None
+        return _Run(job.id, job.id, self._flows.of(job.kind), begun=begun is not None)
 
     async def _see_through(self, run: _Run) -> LongshoreError | None:
         """Run it until it ends (return None) or is parked (return the error that it is parked for)."""
@@ -282,6 +270,30 @@ class Worker:
         return parked.result()
 
 
+class Clocks:
+    """The check of this machine's clock against the database's, by which all others are judged. It says once that they
+    differ, and once that they don't any more."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._differ = False
+
+    def compare(self) -> None:
+        ahead = time.time() - self._store.outlines.now()
+        differ = abs(ahead) > CLOCKS_DIFFER
+        if differ and not self._differ:
+            which = "ahead of" if ahead > 0 else "behind"
+            _log.warning(
+                "this machine's clock is %.0f s %s the database's: what it says of moments is wrong. Set it right "
+                "(see: timedatectl).",
+                abs(ahead),
+                which,
+            )
+        elif self._differ and not differ:
+            _log.warning("this machine's clock goes as the database's again")
+        self._differ = differ
+
+
 async def _look_after(what: Callable[[], object]) -> None:
     while True:
         await asyncio.sleep(_QUIET_POLL)
@@ -294,11 +306,6 @@ async def _look_after(what: Callable[[], object]) -> None:
 async def _wait_long(changed: Wait, shortest: float) -> None:
     await asyncio.sleep(shortest)
     await changed()
-
-
-def _ending(job_id: str) -> str:
-    """Return the id of the workflow that only takes back what the job has made."""
-    return f"{job_id}{_ENDING}"
 
 
 async def _forget_steps(*workflow_ids: str) -> None:
@@ -322,8 +329,8 @@ async def forget_dead(store: Store) -> None:
     """Delete what dead workers have left: the steps of jobs that have ended, and the queues that nobody listens to."""
     from dbos import DBOS
 
-    ended = partial(DBOS.list_workflows_async, status=["SUCCESS", "ERROR", "CANCELLED"], load_input=False)
-    while found := await ended(limit=200, load_output=False):
+    ended = ["SUCCESS", "ERROR", "CANCELLED"]
+    while found := await DBOS.list_workflows_async(status=ended, limit=200, load_input=False, load_output=False):
         unfinished = set(await asyncio.to_thread(store.queue.unfinished, FLOW_VERSION))
         forgotten = [workflow.workflow_id for workflow in found if workflow.workflow_id not in unfinished]
         if not forgotten:

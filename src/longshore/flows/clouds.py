@@ -147,14 +147,12 @@ class Clouds:
             raise NotSharedAnyMore(record.name)
         return record
 
-    @contextmanager
-    def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
+    def provider(self, name_or_id: str, side: Side | None = None) -> AbstractContextManager[Provider]:
         """Open a provider until the block ends.
 
         Raise NotFound when there is none, NotSharedAnyMore where a job's project may not use it any more.
         """
-        with self._opened(self.refuse_taken_back(name_or_id), side) as cloud:
-            yield cloud
+        return self._opened(self.refuse_taken_back(name_or_id), side)
 
     @contextmanager
     def _opened(self, record: ProviderRecord, side: Side | None) -> Iterator[Any]:
@@ -216,24 +214,23 @@ class Clouds:
 
         return self._outages.through("Barbican", read) if self._outages else read()
 
-    @contextmanager
-    def source(self, name_or_id: str) -> Iterator[Source]:
+    def source(self, name_or_id: str) -> AbstractContextManager[Source]:
         """Open a source until the block ends. Raise InvalidInput if no machines can be taken from this
         kind of cloud."""
-        record = self.refuse_taken_back(name_or_id)
-        if record.kind not in kinds_for("source"):
-            raise _wrong_side(record, "taken from", "source")
-        with self._opened(record, "source") as cloud:
-            yield cloud
+        return self._side(name_or_id, "source", "taken from")
 
-    @contextmanager
-    def target(self, name_or_id: str) -> Iterator[Target]:
+    def target(self, name_or_id: str) -> AbstractContextManager[Target]:
         """Open a target until the block ends. Raise InvalidInput if no machines can be moved to this kind of cloud."""
+        return self._side(name_or_id, "target", "moved to")
+
+    def _side(self, name_or_id: str, side: Side, verb: str) -> AbstractContextManager[Any]:
         record = self.refuse_taken_back(name_or_id)
-        if record.kind not in kinds_for("target"):
-            raise _wrong_side(record, "moved to", "target")
-        with self._opened(record, "target") as cloud:
-            yield cloud
+        if record.kind not in kinds_for(side):
+            raise InvalidInput(
+                f"Provider {record.name} is {record.kind}: machines can't be {verb} it yet.",
+                advice=f"Name one of the kind {' or '.join(kinds_for(side))}.",
+            )
+        return self._opened(record, side)
 
     @contextmanager
     def vault(self, name_or_id: str, use: "Use") -> Iterator["Vault"]:
@@ -281,11 +278,4 @@ def kept_secrets(
         return {}
     from longshore.flows.kept_secrets import SecretsInProject  # what vaults take needn't be loaded for the others
 
-    return {"kept": SecretsInProject(store, project_id, keeper_id, told=told)}
-
-
-def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:
-    return InvalidInput(
-        f"Provider {record.name} is {record.kind}: machines can't be {verb} it yet.",
-        advice=f"Name one of the kind {' or '.join(kinds_for(side))}.",
-    )
+    return {"kept": SecretsInProject(store, project_id, keeper_id, told)}

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from longshore.errors import NotFound
-from longshore.guests import windows_parts
+from longshore.guests.windows_parts import windows_parts
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, SourceRoom

@@ -67,16 +67,13 @@ class Flow(ABC):
         """Remove what was made and isn't handed over, or of that these kinds alone. Say what couldn't be removed."""
         job = self._job
         wanted = None if kinds is None else lambda entry: entry.kind in kinds
-        for sentence in undo(job.store, job.clouds, job.id, wanted):
-            job.say(sentence, "warning")
+        job.say_each(undo(job.store, job.clouds, job.id, wanted), "warning")
 
     def _done(self, result: dict[str, Any]) -> None:
         job = self._job
         found = job.store.migrations.get(job.id).result or {}  # in the guest
         job.say("Done.", phase="done")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
+        job.end(
             next_kind=self._followed_by(),
             status=Status.DONE,
             phase="done",
@@ -101,11 +98,8 @@ class Flow(ABC):
             job.say(str(error), "error")
         job.ignore_cancel()
         left = self._take_back()
-        for sentence in left:
-            job.say(sentence, "error")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
+        job.say_each(left, "error")
+        job.end(
             status=Status.CANCELLED if cancelled else Status.FAILED,
             phase="rolled-back",
             error=" ".join([str(error), *left]),
@@ -136,9 +130,7 @@ class AnsweringFlow(Flow):
         job = self._job
         given_up = error.code in (Cancelled.code, ChangedMeanwhile.code)
         job.say(str(error), "information" if given_up else "error", phase="cancelled")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
+        job.end(
             status=Status.CANCELLED if given_up else Status.FAILED,
             phase="cancelled",
             error=str(error),

@@ -16,8 +16,8 @@ from longshore.model.forms import form
 from longshore.providers.registry import provider_type
 from longshore.store import WHOLE, Holding, ProviderRecord, Scope, Store, secret_name
 from longshore.store.barbican import Asker, Barbican
-from longshore.vault.in_barbican import InBarbican
 from longshore.vault.keys import keys_of, new_recovery_key
+from longshore.vault.sealing import InBarbican
 from longshore.vault.vault import Vault
 
 _open: dict[str, tuple[dict[str, Any], dict[str, str], Barbican]] = {}  # by provider, with what each logs in by
@@ -37,17 +37,14 @@ def keeper(store: Store, project_id: str, name_or_id: str) -> ProviderRecord:
     return record
 
 
+@dataclass(frozen=True, slots=True)
 class SecretsInProject:
-    """Secrets in the key manager of a project's provider, as `KeptSecrets` asks for them.
+    """Secrets in the key manager of a project's provider, as `KeptSecrets` asks for them."""
 
-    `told`: whoever hears of errors may see the settings of that project's providers.
-    """
-
-    def __init__(self, store: Store, project_id: str, keeper_id: str, *, told: bool) -> None:
-        self._store = store
-        self._project_id = project_id
-        self._keeper_id = keeper_id
-        self._told = told
+    _store: Store
+    _project_id: str
+    _keeper_id: str
+    _told: bool  # whoever hears of errors may see the settings of that project's providers
 
     def open(self, secret_id: str) -> str:
         record = keeper(self._store, self._project_id, self._keeper_id)

@@ -25,8 +25,7 @@ class MakingProxy(Flow):
         entry = ledger.intend(owner, provider, ThingKind.PROXY, parent=asked.proxy.name)
         if entry.state is EntryState.HANDED_OVER:
             return {"reference": entry.ref}
-        job.raise_if_cancelled()
-        job.phase("deploying", f"Making the proxy {asked.proxy.name}.")
+        job.begin_phase("deploying", f"Making the proxy {asked.proxy.name}.")
         show, said = JobFigures(job, by_itself=True), ("", 0)
 
         def told(percent: int, doing: str) -> None:

@@ -31,8 +31,7 @@ class CarryingResources(AnsweringFlow):
 
         job, asked = self._job, self._job.asked
         assert isinstance(asked, TenantRequest)
-        job.raise_if_cancelled()
-        job.phase("resources", f"Logging in for what is at or becomes of {asked.directory}.")
+        job.begin_phase("resources", f"Logging in for what is at or becomes of {asked.directory}.")
         directory, selection = Path(asked.directory), parse(list(asked.only), list(asked.filters))
         told, cloud = JobFigures(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
         if asked.type is MigrationType.TENANT_EXPORT:

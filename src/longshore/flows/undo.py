@@ -1,11 +1,13 @@
 """Taking back what a migration has made, from the ledger: how each kind of thing is removed."""
 
 from collections.abc import Callable
+from functools import partial
 
 from longshore.engine.undoing import remove_all
 from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
+from longshore.model.machine import Machine
 from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.source_marks import MarkKind
 from longshore.model.strict_reading import read_json
@@ -53,16 +55,16 @@ def undo(
 
     Return a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
-    wanted, clouds = wanted or _its_own, clouds.to_put_back()
-    done = (EntryState.REMOVED, EntryState.HANDED_OVER)
-    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
+    clouds, wanted = clouds.to_put_back(), wanted or (lambda entry: entry.kind is not ThingKind.RELAY)
+    entries = [e for e in reversed(store.ledger.entries(migration_id)) if not e.state.settled and wanted(e)]
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.type not in _NEVER_THEIRS:
         entries = [e for e in entries if e.kind not in LASTING]
     machines = [e for e in entries if e.kind is ThingKind.MACHINE]
     others = [e for e in entries if e.kind is not ThingKind.MACHINE]
     others.sort(key=lambda entry: entry.kind is not ThingKind.FROZEN)  # somebody waits for it
-    left = remove_all(store, others, lambda entry: _remove(store, clouds, entry), _may_appear)
+    remove = partial(_remove, store, clouds)
+    left = remove_all(store, others, remove, _may_appear)
     # Last of all: without it nobody could say any more what had become of that which hangs on it
     holding = {e.parent for e in store.ledger.entries(migration_id) if e.state is EntryState.LEFT}
     free = [e for e in machines if e.ref is None or e.ref not in holding]
@@ -70,7 +72,7 @@ def undo(
         why = "What hangs on it has to go first."
         store.ledger.settle(entry.id, EntryState.LEFT, note=why)
         left.append(f"The {entry.kind} {entry.ref} could not be removed: {why}")
-    return left + remove_all(store, free, lambda entry: _remove(store, clouds, entry), _may_appear)
+    return left + remove_all(store, free, remove, _may_appear)
 
 
 def _may_appear(entry: LedgerRecord) -> bool:
@@ -85,11 +87,6 @@ def _may_appear(entry: LedgerRecord) -> bool:
         ThingKind.VAULT_WRITER,
     )
     return entry.ref is None and entry.kind not in never
-
-
-def _its_own(entry: LedgerRecord) -> bool:
-    """Tell whether nobody else may be using the thing."""
-    return entry.kind is not ThingKind.RELAY
 
 
 def _remove(store: Store, clouds: Clouds, entry: LedgerRecord) -> bool:
@@ -107,7 +104,7 @@ def _remove(store: Store, clouds: Clouds, entry: LedgerRecord) -> bool:
             return source.delete_proxy(entry.parent or "", entry.owner)
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
-            return _remove_from_source(source, entry)
+            return _remove_from_source(store, source, entry)
     if entry.kind is ThingKind.FROZEN:
         from longshore.flows.backups.thawing import thaw  # which a process without backups needn't load
 
@@ -132,16 +129,30 @@ def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
     return form(dict[str, ServerPort]).validate_python(kept)
 
 
-def _remove_from_source(source: Source, entry: LedgerRecord) -> bool:
+def _remove_from_source(store: Store, source: Source, entry: LedgerRecord) -> bool:
     try:
-        return _remove_from_machine(source, entry)
+        return _remove_from_machine(source, entry, _where(store, source, entry))
     except NotFound:  # the machine is gone, and has taken along what hung on it
         return False
 
 
-def _remove_from_machine(source: Source, entry: LedgerRecord) -> bool:
+def _where(store: Store, source: Source, entry: LedgerRecord) -> str:
+    """Return the reference that the machine of this thing has now. Raise NotFound where it is another one's by now."""
+    ref, record = entry.parent or "", store.migrations.get(entry.migration_id)
+    kept = (record.state or {}).get("prepared")
+    if not kept or (entry.provider_id, ref) != (record.source_id, record.machine_ref):
+        return ref
+    known = form(Machine).validate_python(kept["machine"])
+    if not known.instance_uuid:
+        return ref
+    now = source.registered_as(known)
+    if now is None and source.by_reference(ref).is_another_than(known):
+        raise NotFound(f"{known.name} is gone: {ref} is another machine.")
+    return now or ref
+
+
+def _remove_from_machine(source: Source, entry: LedgerRecord, machine: str) -> bool:
     """Remove the thing from its machine and tell whether it was there. Raise NotFound if the machine is gone."""
-    machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
     if entry.kind is ThingKind.SOURCE_MARK:

@@ -30,10 +30,9 @@ from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.new_proxies import MakingProxy
 from longshore.flows.plans.checking import CheckingPlan
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
-from longshore.flows.replicas.cleaning_up import CleaningUp
 from longshore.flows.replicas.conducting import Conducting
 from longshore.flows.replicas.failing_back import Failback
-from longshore.flows.replicas.landing import PointLanding
+from longshore.flows.replicas.landing import CleaningUp, PointLanding
 from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.flows.replicas.returning import Returning

@@ -24,9 +24,8 @@ import longshore
 from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.errors import LongshoreError
 from longshore.guests.agent_packages import PACKAGES, agent_packages
-from longshore.guests.confined import run_confined
+from longshore.guests.confined import GuestLimits, run_confined
 from longshore.guests.converter.tree import in_use
-from longshore.guests.limits import GuestLimits
 from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
 from longshore.processes.deadline import obey
 from longshore.processes.launcher import Sandbox

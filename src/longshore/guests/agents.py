@@ -29,7 +29,7 @@ cloud_init_modules: [bootcmd, write-files]
 cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user, phone-home, final-message, power-state-change]
 """
-_PROGRAMS = {
+PROGRAMS = {
     Agent.QEMU: ("/usr/bin/qemu-ga", "/usr/sbin/qemu-ga", "/sbin/qemu-ga"),
     Agent.CLOUD_INIT: ("/usr/bin/cloud-init", "/bin/cloud-init"),
 }
@@ -83,15 +83,11 @@ _TOOLS = {
 
 def install_agents(guest: Guest, agents: Sequence[Agent], packages: AgentPackages) -> Finished:
     """Install them in a Linux guest. Each agent gets a sentence: what was installed, or why it wasn't."""
-    done = [_install(guest, agent, packages) for agent in agents]
-    return Finished(
-        tuple(change for each in done for change in each.changes),
-        tuple(warning for each in done for warning in each.warnings),
-    )
+    return Finished.of_all(_install(guest, agent, packages) for agent in agents)
 
 
 def _install(guest: Guest, agent: Agent, packages: AgentPackages) -> Finished:
-    if any(guest.has_file(program) for program in _PROGRAMS[agent]):
+    if any(guest.has_file(program) for program in PROGRAMS[agent]):
         return Finished((f"{agent} is in the guest already: it stays as it is.",))
     files = chosen(packages.files, guest.system, agent)
     tool = _TOOLS.get(guest.system.package_format)

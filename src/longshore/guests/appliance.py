@@ -17,6 +17,7 @@ from longshore.guests.report import OperatingSystem
 BACKEND = {"LIBGUESTFS_BACKEND": "direct"}
 # MiB, where keys are to be tried: LUKS 2 takes 1 GiB for one, as cryptsetup sets it up on machines of 2 GiB and more
 _MEMORY_FOR_KEYS = 2560
+LARGEST_SETTINGS = 1 << 20  # bytes
 LARGEST_TEXT = 16 << 20  # bytes; the longest are a kernel's lists of modules, of 1 MiB
 
 
@@ -35,6 +36,11 @@ class Guest:
             )
         text: str = self.files.read_file(path).decode(errors="replace")
         return text
+
+    def settings(self, path: str) -> str:
+        """Read a file of settings; "" for what isn't there, or is too long to be what its name says."""
+        there = self.has_file(path) and self.files.filesize(path) <= LARGEST_SETTINGS
+        return self.text(path) if there else ""
 
     def has_file(self, path: str) -> bool:
         """Tell whether there is a file, or a link to one. What can't be a path, which a guest's text may say, isn't
@@ -97,7 +103,6 @@ def opened(
     Raises ConversionError when the appliance doesn't start or the disks don't hold one operating system.
     """
     with launched(ports, read_only=read_only, keys=keys) as handle:
-        unlock(handle, keys)
         if system is None or not is_as_found(handle, system):
             system = inspect(handle)
         yield mounted(handle, system, read_only=read_only)
@@ -105,10 +110,8 @@ def opened(
 
 @contextmanager
 def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ()) -> Iterator[guestfs.GuestFS]:
-    """Start the appliance with the disks served over NBD on these loopback ports, nothing of them mounted.
-
-    It has the memory that trying `keys` takes. Raises ConversionError when it doesn't start.
-    """
+    """Start the appliance with the disks served over NBD on these loopback ports, and open what `keys` open on them;
+    nothing is mounted. Raises ConversionError when it doesn't start."""
     for name, value in BACKEND.items():
         os.environ.setdefault(name, value)
     handle = guestfs.GuestFS(python_return_dict=True)
@@ -132,6 +135,7 @@ def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ())
                 f"The appliance in which guests are worked on didn't start: {error}",
                 advice="Run longshore check guests on this machine to see what is wrong.",
             ) from None
+        unlock(handle, keys)
         yield handle
         handle.umount_all()
         handle.shutdown()  # raises when the disks couldn't be written

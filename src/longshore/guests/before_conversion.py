@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from longshore.guests.appliance import Guest
+from longshore.guests.efi import boots_by_uefi
 from longshore.guests.fstab import fstab
 from longshore.model.guest import GuestFindings
 
@@ -24,6 +25,7 @@ _CHANGED = (
     *("/boot/grub/grub.cfg", "/boot/grub/grub.conf", "/boot/grub/menu.lst", "/boot/grub/device.map"),
     *("/boot/grub2/grub.cfg", "/boot/grub2/grubenv", "/boot/grub2/device.map", "/boot/loader/entries"),
 )
+_MENUS = ("grub.cfg", "grub.conf", "menu.lst")  # for which detect_bootloader() of convert/linux_bootloaders.ml looks
 # What it makes an initramfs with, as rebuild_initrd() of convert/convert_linux.ml has it
 _INITRAMFS_TOOLS = ("/sbin/dracut", "/usr/bin/dracut", "/sbin/mkinitrd")
 
@@ -46,6 +48,7 @@ def what_converting_meets(guest: Guest, found: GuestFindings) -> GuestFindings:
         ),
         without_kernel=not _has_kernel(guest),
         without_initramfs_tool=any(_images(guest)) and not _has_initramfs_tool(guest),
+        without_boot_menu=not _has_boot_menu(guest),
     )
 
 
@@ -99,3 +102,9 @@ def _has_initramfs_tool(guest: Guest) -> bool:
     if any(guest.has_file(path) for path in _INITRAMFS_TOOLS):
         return True
     return guest.has_file("/usr/sbin/update-initramfs") and bool(guest.names_in("/etc/initramfs-tools"))
+
+
+def _has_boot_menu(guest: Guest) -> bool:
+    """virt-v2v looks for GRUB's menu, and with UEFI in the EFI partition alone."""
+    place = "/boot/efi/EFI" if boots_by_uefi(guest) else "/boot"
+    return any(path.rpartition("/")[2] in _MENUS for path in guest.paths_below(place))

@@ -17,6 +17,8 @@ from longshore.guests.rpm_order import newest_first
 
 _EFI = ("/boot/efi", "/efi")  # where the EFI system partition is mounted
 _MENUS = ("/boot/grub2", "/boot/grub")  # each with its grub.cfg and its grubenv
+_MENU, _OWN = "grub.cfg", "custom.cfg"  # the latter is read at the end of the former, as 41_custom of GRUB has it
+_OLD_MENUS = ("grub.conf", "menu.lst")
 _ENTRIES = "loader/entries"  # Boot Loader Specification: Fedora, RHEL 8 and later; systemd-boot
 INITRAMFS = re.compile(r"^(?:initrd|initramfs)-?(?:\.img-)?(?P<kernel>\d.*?)(?:\.img)?$")
 _NOT_FOR_BOOT = ("rescue", "kdump", "fallback", "pre-v2v")
@@ -60,23 +62,26 @@ def default_entry(guest: Guest) -> BootEntry | None:
     return _of_old_grub(guest) or _by_specification_alone(guest) or _newest(guest)
 
 
-def menu_directories(guest: Guest) -> Iterator[str]:
-    """Yield the directories where the EFI system partition may hold a menu: RHEL 7's only one, or one that leads to
-    that in /boot."""
+def boot_files(guest: Guest) -> Iterator[str]:
+    """Yield the paths of what may hold kernels' command lines: menus, GRUB's environments, and entries."""
+    for directory in _grub_directories(guest):
+        yield from (f"{directory}/{name}" for name in (_MENU, *_OLD_MENUS, "grubenv"))
+    yield from (f"/boot/{_ENTRIES}/{name}" for name in guest.names_in(f"/boot/{_ENTRIES}") if name.endswith(".conf"))
+
+
+def _grub_directories(guest: Guest) -> Iterator[str]:
+    """Yield those in /boot, and in the EFI system partition, where RHEL 7's only menu is, or one that leads to that in
+    /boot."""
+    yield from _MENUS
     for partition in _EFI:
         yield from (f"{partition}/EFI/{name}" for name in guest.names_in(f"{partition}/EFI"))
 
 
-def _grub_directories(guest: Guest) -> Iterator[str]:
-    yield from _MENUS
-    yield from menu_directories(guest)
-
-
 def _of_grub(guest: Guest, directory: str) -> BootEntry | None:
     """Return the entry that GRUB starts. None where there is no menu, or only a wrapper that leads to another."""
-    if not guest.has_file(f"{directory}/grub.cfg"):
+    if not guest.has_file(f"{directory}/{_MENU}"):
         return None
-    menu = guest.text(f"{directory}/grub.cfg")
+    menu = _menu(guest, directory)
     environment = _environment(guest, directory)
     # The menu sets them where the environment has none
     variables = dict.fromkeys(["kernelopts"], "".join(_settings(menu, "kernelopts")[-1:])) | environment
@@ -88,6 +93,14 @@ def _of_grub(guest: Guest, directory: str) -> BootEntry | None:
         return entry
     others = (found for choice in _flat(choices) if (found := _entry(guest, choice, variables)) is not None)
     return next((replace(found, sure=False) for found in others), None)
+
+
+def _menu(guest: Guest, directory: str) -> str:
+    """Return the menu's text with what it includes of the administrator's own, each command on one line."""
+    menu, own = guest.text(f"{directory}/{_MENU}"), f"{directory}/{_OWN}"
+    if _OWN in menu and guest.has_file(own):
+        menu += f"\n{guest.text(own)}"
+    return menu.replace("\\\n", " ")
 
 
 def _default(menu: str, environment: Mapping[str, str]) -> str | None:
@@ -142,9 +155,9 @@ def _choices(menu: str, specified: Callable[[], list[_Choice]]) -> list[_Choice]
             lists[-1].extend(specified())
         elif blocks and (inside := blocks[-1]) is not None:
             if _LINUX.fullmatch(first):
-                inside.options = " ".join(line.split()[2:])
+                inside.options = " ".join(_words(line)[2:])
             elif _INITRD.fullmatch(first):
-                inside.initrds += line.split()[1:]
+                inside.initrds += _words(line)[1:]
     return top
 
 
@@ -206,7 +219,7 @@ def _in_boot(guest: Guest, path: str) -> str:
 
 def _of_old_grub(guest: Guest) -> BootEntry | None:
     for directory in _grub_directories(guest):
-        path = next((p for n in ("grub.conf", "menu.lst") if guest.has_file(p := f"{directory}/{n}")), "")
+        path = next((p for n in _OLD_MENUS if guest.has_file(p := f"{directory}/{n}")), "")
         if not path:
             continue
         default, choices = _old_menu(guest.text(path))

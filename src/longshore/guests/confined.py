@@ -9,16 +9,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from longshore.border.texts import shortened
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.converter.tree import in_use
-from longshore.guests.limits import GuestLimits
 from longshore.model.durations import duration
 from longshore.model.strict_reading import read_json
-from longshore.processes.launcher import Sandbox, refusal
+from longshore.processes.launcher import ProcessLimits, Sandbox, refusal
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 NONSENSE = "The programs that worked on the guest gave no understandable answer."
@@ -26,6 +26,17 @@ _LONGEST_TEXT = 2000  # characters
 _STANDARD_ERROR = 2  # whatever Python's own is at the moment
 _GRACE = 5.0  # seconds to end by itself when all is said
 _END = 1 << 16  # bytes of what was printed last, which are kept in any case
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLimits(ProcessLimits):
+    """Limits of how much of a worker all that works on one guest may use: what the guest holds is a stranger's."""
+
+    memory: int = 8 << 30  # the appliance with 2 GiB under emulation takes 4
+    scratch: int = 2 << 30  # virt-v2v wants 1 GiB free of them
+    processes: int = 512
+    messages: int = 1 << 20  # progress and result
+    log: int = 16 << 20
 
 
 def run_confined(

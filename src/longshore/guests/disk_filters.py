@@ -1,13 +1,16 @@
-"""The disks that a Linux guest's LVM and its arrays may use, where its configuration lists them.
+"""The disks that a Linux guest's configuration lists besides what it mounts: those that its LVM and its arrays may use,
+and what its own scripts, rules and services work on.
 
-What isn't listed isn't looked at, whatever is on it: on hardware that calls the disks otherwise, volume groups and
-arrays don't come up. virt-v2v changes none of these files but LVM's devices file, which it removes.
+On hardware that calls the disks otherwise, volume groups and arrays that are restricted to such names don't come up.
+virt-v2v changes none of these files but LVM's devices file, which it removes.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
+from longshore.border.texts import some
 from longshore.guests.appliance import Guest
+from longshore.guests.fstab import is_by_hardware
 
 DEVICES_FILE = "/etc/lvm/devices/system.devices"
 _LVM = ("/etc/lvm/lvm.conf", "/etc/lvm/lvmlocal.conf")
@@ -20,6 +23,45 @@ _OF_VIRTIO = ("/dev/v", "/dev/disk/by-uuid")
 _KEPT_ANYWHERE = re.compile(r"/dev/(?:mapper|md|dm-|disk/by-id/(?:dm-|md-|lvm-))")  # of LVM, md and LUKS themselves
 # How LVM knows a disk: these are the hardware's own, and of the others it looks for the volume's UUID
 _BY_HARDWARE = re.compile(r"(?m)^[^#\n]*\bIDTYPE=(sys_wwid|sys_serial|mpath_uuid)\b[^\n]*?\bIDNAME=(\S+)")
+# What else may call disks by name: files, and directories with what their files' names end with
+_OTHERS = (
+    *("/etc/rc.local", "/etc/rc.d/rc.local", "/etc/rc.d/boot.local", "/etc/init.d/boot.local", "/etc/kdump.conf"),
+    *("/etc/smartd.conf", "/etc/smartmontools/smartd.conf", "/etc/hdparm.conf", "/etc/drbd.conf"),
+    *("/etc/sysconfig/rawdevices", "/etc/sysconfig/oracleasm", "/etc/initramfs-tools/conf.d/resume"),
+)
+_OTHERS_IN = (("/etc/udev/rules.d", ".rules"), ("/etc/drbd.d", ".res"), ("/etc/systemd/system", ".service"))
+_PATH = re.compile(r"/dev/[\w:/.+-]*\w")
+# A rule of udev that names a disk or gives it to somebody, as Oracle's ASM has it, and by what it knows the disk
+_GIVES = re.compile(r"\b(?:SYMLINK|NAME|OWNER|GROUP|MODE|RUN)(?:\{\w+\})?[ \t]*[+:]?=(?!=)")
+_KNOWS = re.compile(
+    r"""(?:\bKERNELS?[ \t]*==[ \t]*"(?=(?:[shv]d|xvd|nvme))|\bRESULT[ \t]*==[ \t]*"|"""
+    r"""\{(?:ID_SERIAL(?:_SHORT)?|ID_WWN|ID_PATH|serial|wwid)\}[ \t]*==[ \t]*"|"""
+    r"""\{DM_(?:UUID|NAME)\}[ \t]*==[ \t]*"(?=mpath|3[0-9a-f]{16}))([^"\n]+)"""
+)
+_NO_DISK = ("ID_CDROM", '"net"', '"tty"', '"usb"')  # in rules for other devices
+_NAMED = 4  # names of a file that are told; of more, how many there are
+
+
+def doubts_of_names(guest: Guest) -> Iterator[str]:
+    """Yield a sentence for each file in which other hardware's disks have other names, and that nothing changes."""
+    below = (
+        (f"{place}/{name}", name) for place, end in _OTHERS_IN for name in guest.names_in(place) if name.endswith(end)
+    )
+    for path in (*_OTHERS, *(path for path, _ in below)):
+        text = _settings(guest, path)
+        found = list(_known_by(text)) if path.endswith(".rules") else []
+        found += [name for name in _PATH.findall(text) if is_by_hardware(name)]
+        if names := list(dict.fromkeys(name for name in found if not name.startswith(("/dev/vd", "vd")))):
+            yield (
+                f"Its {path} calls disks by what their hardware calls them ({some(names, _NAMED)}): they may be called "
+                "otherwise on the target, and nothing changes that file. Name them there by UUID or label."
+            )
+
+
+def _known_by(rules: str) -> Iterator[str]:
+    for rule in rules.replace("\\\n", " ").splitlines():
+        if _GIVES.search(rule) and not any(word in rule for word in _NO_DISK):
+            yield from _KNOWS.findall(rule)
 
 
 def listed_disks(guest: Guest) -> Iterator[str]:
@@ -75,4 +117,4 @@ def _is_elsewhere(name: str) -> bool:
 
 def _settings(guest: Guest, path: str) -> str:
     """Return a file without its comments; "" where there is none."""
-    return re.sub(r"(?m)^[ \t]*#.*$", "", guest.text(path)) if guest.has_file(path) else ""
+    return re.sub(r"(?m)^[ \t]*#.*$", "", guest.settings(path))

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from longshore.guests.appliance import Guest
 
 _TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # in a GPT
-_MBR_TYPE = 0xEF
+_BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
+_MBR_TYPE = "0xef"
 _FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
 # Loaders as installers name them, best first, and the files they look for beside themselves
 _LOADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -28,6 +29,23 @@ def has_fallback_loader(guest: Guest) -> bool | None:
     aren't mounted any more after it."""
     with _mounted(guest, read_only=True) as there:
         return _path(guest, _FALLBACK) is not None if there else None
+
+
+def boots_by_uefi(guest: Guest) -> bool:
+    """Tell whether the guest boots by UEFI, as virt-v2v finds it out: a GPT has an EFI system partition, and none for a
+    boot loader of the BIOS."""
+    types = {kind for _, kind in _types(guest)}
+    return _TYPE in types and _BIOS_BOOT not in types
+
+
+def on_another_disk(guest: Guest) -> Iterator[str]:
+    """Yield a sentence where the EFI system partition is on another disk than the first, from which servers boot."""
+    device = next(_partitions(guest), None)
+    if device is not None and (position := guest.files.device_index(guest.disk_of(device))):
+        yield (
+            f"Its EFI system partition is on disk {position + 1}, and a server boots from the first of its disks: it "
+            "may find no loader there."
+        )
 
 
 def put_fallback_loader(guest: Guest) -> list[str]:
@@ -87,12 +105,17 @@ def _mounted(guest: Guest, *, read_only: bool) -> Iterator[bool]:
 
 
 def _partitions(guest: Guest) -> Iterator[str]:
+    """Yield the EFI system partitions."""
+    return (device for device, kind in _types(guest) if kind in (_TYPE, _MBR_TYPE))
+
+
+def _types(guest: Guest) -> Iterator[tuple[str, str]]:
+    """Yield each partition, and of which type its table says it is: a GUID in capitals, or as 0xef in an MBR."""
     files = guest.files
     for device in files.list_partitions():
         disk, number = guest.disk_of(device), files.part_to_partnum(device)
         with suppress(RuntimeError):  # a disk without a partition table that parted knows
-            kind = files.part_get_parttype(disk)
-            if kind == "gpt" and files.part_get_gpt_type(disk, number).upper() == _TYPE:
-                yield device
-            if kind == "msdos" and files.part_get_mbr_id(disk, number) == _MBR_TYPE:
-                yield device
+            if files.part_get_parttype(disk) == "gpt":
+                yield device, files.part_get_gpt_type(disk, number).upper()
+            else:
+                yield device, f"{files.part_get_mbr_id(disk, number):#04x}"

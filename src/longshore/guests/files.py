@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -21,8 +21,7 @@ from pydantic import ValidationError
 
 from longshore.blocks.window import COMPUTES
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
-from longshore.guests.confined import NONSENSE, run_confined
-from longshore.guests.limits import GuestLimits
+from longshore.guests.confined import NONSENSE, GuestLimits, run_confined
 from longshore.model.forms import form
 from longshore.model.strict_reading import read_json
 from longshore.processes.installed import refuse_without
@@ -40,12 +39,7 @@ _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
 _GRACE = 10.0
 _LOOKING = GuestLimits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
-_ATTENDING = GuestLimits(
-    seconds=30 * 24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
-)
-_FETCHING = GuestLimits(
-    seconds=24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
-)
+_ATTENDING, _FETCHING = replace(_LOOKING, seconds=30 * 24 * 3600.0), replace(_LOOKING, seconds=24 * 3600.0)
 
 Kind = Literal["file", "directory", "link", "other"]
 

@@ -14,12 +14,13 @@ from longshore.guests.appliance import Guest, mounted
 from longshore.guests.as_found import sign
 from longshore.guests.before_conversion import what_converting_meets
 from longshore.guests.drivers import find_drivers
+from longshore.guests.efi import on_another_disk
 from longshore.guests.encrypted import LUKS, all_devices, is_bound_to_network, is_open
 from longshore.guests.inspection import find_systems, the_one
 from longshore.guests.interfaces import unsure_names
 from longshore.guests.linux_findings import linux_findings
 from longshore.guests.misread import reason
-from longshore.guests.report import NicName, OperatingSystem
+from longshore.guests.report import NicName, alike
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.addresses import AdapterInGuest
 from longshore.model.guest import FoundSystem, GuestFindings
@@ -29,6 +30,7 @@ from longshore.model.machine import FileSystem
 # Content of a device, as libblkid calls it
 _BITLOCKER, _SUSPENDED, _NTFS = "BitLocker", "swsuspend", "ntfs"
 _OF_LINUX = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+_CLOSED = ("bcache", "vdo", "zfs_member")  # below which there may be a system, and that nothing in the appliance opens
 _OSTREE = "/ostree/deploy"
 # What ntfs-3g.probe ends with
 _HIBERNATED, _UNCLEAN = 14, 15
@@ -36,6 +38,7 @@ _LDM_MBR_TYPE = 0x42
 _LDM_GPT_TYPES = (UUID("5808C8AA-7E8F-42E0-85D2-E1E90434CFB3"), UUID("AF9B60A0-1431-4F62-BC68-3311714A69AD"))
 _SECTOR = 512  # bytes
 _TABLE_SIZE = 34 * _SECTOR  # of a GPT with what stands before it
+_LOOKS = {"linux": (linux_findings, what_converting_meets), "windows": (windows_findings,)}
 _T = TypeVar("_T")
 
 
@@ -49,7 +52,7 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[Ad
         return _not_inspected(GuestFindings(), f"The guest's disks couldn't be read: {why}.")
     try:
         systems = find_systems(handle)
-        found = replace(found, systems=tuple(map(_told, systems)))
+        found = replace(found, systems=tuple(alike(FoundSystem, system) for system in systems))
         system = the_one(systems)
     except ConversionError as none:
         return _not_inspected(found, f"{none.message}{_why_none(handle, found)}")
@@ -57,16 +60,15 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[Ad
     if guest is None:
         return _not_inspected(found, f"The guest's file systems couldn't be mounted: {why}.")
     found = replace(found, inspected=True, root_in_fstab=system.root_in_fstab)
-    for look in (_of_file_systems, _of_files, _before_conversion):
+    for look in (_of_file_systems, *_LOOKS.get(guest.system.family, ())):
         more, why = _tried(partial(look, guest, found))
         doubt = f"What is on the guest's disks couldn't all be read: {why}."
         found = more or replace(found, doubts=tuple(dict.fromkeys((*found.doubts, doubt))))
-    if guest.system.family == "linux" and adapters:
-        unwritable, why = _tried(partial(unwritable_in, guest, adapters))
+    if guest.system.family == "linux":
+        unwritable, why = _tried(partial(unwritable_in, guest, adapters)) if adapters else ({}, "")
         unwritable = {adapter.old_mac: why for adapter in adapters} if unwritable is None else unwritable
-        found = replace(found, unaddressable=unwritable)
-    if guest.system.family == "linux" and (unsure := _tried(partial(unsure_names, guest, nics))[0]):
-        found = replace(found, doubts=(*found.doubts, unsure))
+        unsure, _ = _tried(partial(unsure_names, guest, nics))
+        found = replace(found, unaddressable=unwritable, doubts=(*found.doubts, *filter(None, [unsure])))
     return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
 
 
@@ -81,19 +83,7 @@ def _tried(task: Callable[[], _T]) -> tuple[_T | None, str]:
 
 
 def _of_file_systems(guest: Guest, found: GuestFindings) -> GuestFindings:
-    return replace(found, file_systems=tuple(_rooms(guest)))
-
-
-def _of_files(guest: Guest, found: GuestFindings) -> GuestFindings:
-    if guest.system.family == "linux":
-        return linux_findings(guest, found)
-    if guest.system.family == "windows":
-        return windows_findings(guest, found)
-    return found
-
-
-def _before_conversion(guest: Guest, found: GuestFindings) -> GuestFindings:
-    return what_converting_meets(guest, found) if guest.system.family == "linux" else found
+    return replace(found, file_systems=tuple(_rooms(guest)), doubts=(*found.doubts, *on_another_disk(guest)))
 
 
 def _why_none(handle: guestfs.GuestFS, found: GuestFindings) -> str:
@@ -103,6 +93,8 @@ def _why_none(handle: guestfs.GuestFS, found: GuestFindings) -> str:
     said = []
     for device in all_devices(handle):
         kind, _ = _tried(partial(handle.vfs_type, device))
+        if kind in _CLOSED:
+            said.append(f" {device} holds {kind}, which can't be opened here.")
         if kind not in _OF_LINUX:
             continue
         _, why = _tried(partial(handle.mount_ro, device, "/"))
@@ -164,20 +156,6 @@ def _is_dynamic(handle: guestfs.GuestFS, disk: str) -> bool:
         entries = range(2 * _SECTOR, len(start) - 15, 128)
         return any(UUID(bytes_le=start[entry : entry + 16]) in _LDM_GPT_TYPES for entry in entries)
     return _LDM_MBR_TYPE in (start[entry + 4] for entry in range(446, 510, 16))
-
-
-def _told(system: OperatingSystem) -> FoundSystem:
-    return FoundSystem(
-        root=system.root,
-        family=system.family,
-        distribution=system.distribution,
-        version=system.version,
-        product=system.product,
-        architecture=system.architecture,
-        variant=system.variant,
-        package_format=system.package_format,
-        host_name=system.host_name,
-    )
 
 
 def _rooms(guest: Guest) -> Iterator[FileSystem]:

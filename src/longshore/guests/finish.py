@@ -70,11 +70,7 @@ def finish(
         # The last: it mounts the EFI partition in place of all others
         ("UEFI's fallback loader wasn't put there", lambda: Finished(tuple(put_fallback_loader(guest)))),
     ]
-    done = [_tried(left_undone, task) for left_undone, task in tasks]
-    return Finished(
-        tuple(change for each in done for change in each.changes),
-        tuple(warning for each in done for warning in each.warnings),
-    )
+    return Finished.of_all(_tried(left_undone, task) for left_undone, task in tasks)
 
 
 def _tried(left_undone: str, task: Callable[[], Finished]) -> Finished:

@@ -14,13 +14,18 @@ FSTAB, CRYPTTAB = "/etc/fstab", "/etc/crypttab"
 _BY_HARDWARE = re.compile(
     r"/dev/(?:(?:[shv]d[a-z]+|xvd[a-z]+|dasd[a-z]+|(?:nvme\d+n|mmcblk)\d+p?)\d*|(?:cciss|ida|rd)/c\d+d\d+(?:p\d+)?|"
     r"i2o/hd[a-z]+\d*|oracleoci/oraclevd[a-z]+\d*|block/\d+:\d+|"
-    r"mapper/(?:mpath[a-z]+|3[0-9a-f]{16,32})(?:-?p(?:art)?)?\d*|disk/(?:by-path|by-diskseq|azure|cloud)/.*|"
+    r"mapper/(?:mpath[a-z]+|[23][0-9a-f]{16,32}|eui\.[0-9a-f]+|nvme\.[0-9a-f-]+)(?:-?p(?:art)?)?\d*|"
+    r"disk/(?:by-path|by-diskseq|azure|cloud)/.*|"
     r"disk/by-id/(?:ata|scsi|nvme|wwn|virtio|usb|mmc|memstick|ieee1394|ccw|cciss|edd|google)-.*|"
     r"disk/by-id/(?:dm-uuid-(?:part\d+-)?mpath-|dm-name-mpath).*)"
 )
 _UNITS = "/etc/systemd/system"
-# As the initramfs of systemd, Debian, Gentoo and Arch have them
-_OF_COMMAND_LINE = ("root", "mount.usr", "real_root", "crypt_root", "cryptdevice", "resume", "real_resume")
+# As the initramfs of systemd, Debian, Gentoo and Arch have them; boot= is for FIPS, rootflags= may name a log elsewhere
+_OF_COMMAND_LINE = (
+    *("root", "mount.usr", "real_root", "crypt_root", "cryptdevice", "resume", "real_resume"),
+    *("boot", "rootflags", "mount.usrflags"),
+)
+_PATH = re.compile(r"/dev/[^\s=,]+")
 _UNIT = re.compile(r"(?m)^[ \t]*(What|Where)[ \t]*=[ \t]*(\S+)")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # a blank is \040
 _TAG = re.compile(r"""([A-Z]+)=(["']?)(.*)\2""")
@@ -38,8 +43,7 @@ class Line:
     @property
     def devices(self) -> tuple[str, ...]:
         """Return all devices that it needs: itself, and those that its options name, as a log or journal elsewhere."""
-        named = (option.partition("=")[2] for option in self.options)
-        return (self.device, *(_device(name) for name in named if name.startswith("/dev/")))
+        return (self.device, *(name for option in self.options for name in _PATH.findall(option)))
 
     @property
     def at_boot(self) -> bool:
@@ -61,9 +65,9 @@ def fstab(guest: Guest) -> list[Line]:
 
 
 def crypttab(guest: Guest) -> list[Line]:
-    """Read crypttab(5)."""
+    """Read crypttab(5). A key that is on a device is among the options."""
     return [
-        Line(_device(fields[1]), fields[0], options=_options(fields))
+        Line(_device(fields[1]), fields[0], options=(*fields[2:3], *_options(fields)))
         for fields in _table(guest, CRYPTTAB)
         if len(fields) > 1
     ]
@@ -94,10 +98,11 @@ def of_command_line(options: str) -> Iterator[tuple[str, bool]]:
     """Yield (device, whether it doesn't boot without) of a kernel's command line."""
     for word in options.split():
         key, _, value = word.partition("=")
-        if key in _OF_COMMAND_LINE:
-            # Of what Arch's cryptdevice names, what is behind a colon is how it is called when it is open
-            device = value.strip("\"'").partition(":")[0] if key == "cryptdevice" else value.strip("\"'")
-            yield _device(device), "resume" not in key
+        said = value.strip("\"'")
+        if key == "cryptdevice":  # what is behind a colon is how it is called when it is open
+            said = said.partition(":")[0]
+        for device in [_device(said)] if _TAG.fullmatch(said) else _PATH.findall(said):
+            yield device, key in _OF_COMMAND_LINE and "resume" not in key
 
 
 def _device(said: str) -> str:

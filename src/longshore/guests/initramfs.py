@@ -9,9 +9,9 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from longshore.processes.parent import die_with_parent
 
@@ -37,6 +37,8 @@ _MOST_PADDING = 1 << 20  # bytes of zeroes between two archives
 _LONGEST_NAME = 4096
 _PIECE = 1 << 20
 
+_Read = Callable[[int], bytes]
+
 
 class NotAnInitramfs(Exception):
     """The error for what isn't an initramfs as we know them; the text says why."""
@@ -45,9 +47,7 @@ class NotAnInitramfs(Exception):
 def file_names(path: Path) -> Iterator[str]:
     """Yield the path of every file in the initramfs, without a leading slash. Raises NotAnInitramfs."""
     with path.open("rb") as file:
-        yield from _archives(file)
-        place = file.tell()
-        start = file.read(8)
+        start = yield from _archives(file.read)
         if not start:
             return
         program = next((name for magic, name in _DECOMPRESSORS.items() if start.startswith(magic)), None)
@@ -55,7 +55,7 @@ def file_names(path: Path) -> Iterator[str]:
             raise NotAnInitramfs("it is compressed in a way Longshore doesn't know")
         if shutil.which(program) is None:
             raise NotAnInitramfs(f"it is compressed with {program}, which isn't installed on this machine")
-        os.lseek(file.fileno(), place, os.SEEK_SET)  # where the program begins to read
+        os.lseek(file.fileno(), file.tell() - len(start), os.SEEK_SET)  # where the program begins to read
         yield from _decompressed(program, file)
 
 
@@ -69,7 +69,7 @@ def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
         assert process.stdout is not None
         try:
             names = 0
-            for name in _archives(_Limited(process.stdout)):
+            for name in _archives(_Limited(process.stdout).read):
                 names += 1
                 if names > _MOST_FILES:
                     raise NotAnInitramfs(f"it has more than {_MOST_FILES} files")
@@ -99,34 +99,18 @@ class _Limited:
             raise NotAnInitramfs(f"it takes longer than {LONGEST:.0f} s to unpack")
         return piece
 
-    def seekable(self) -> bool:
-        return False
 
-    def seek(self, offset: int, whence: int, /) -> int:
-        raise OSError("a pipe has no places")
-
-
-class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-    def seekable(self) -> bool: ...
-    def seek(self, offset: int, whence: int, /) -> int: ...
+def _archives(read: _Read) -> Generator[str, None, bytes]:
+    """Yield the names in all archives, and return the first bytes that begin none."""
+    while (start := _after_zeroes(read)) in _CPIO:
+        yield from _entries(read, start)
+    return start
 
 
-def _archives(stream: _Stream) -> Iterator[str]:
-    """Yield the names in all archives up to the first bytes that begin none."""
-    while True:
-        start = _after_zeroes(stream)
-        if start not in _CPIO:
-            if stream.seekable():
-                stream.seek(-len(start), os.SEEK_CUR)
-            return
-        yield from _entries(stream, start)
-
-
-def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
+def _entries(read: _Read, start: bytes) -> Iterator[str]:
     """Yield the name of each entry of one archive, of which `start` has been read."""
     while True:
-        header = start + stream.read(_HEADER - len(start))
+        header = start + read(_HEADER - len(start))
         start = b""
         if len(header) < _HEADER or not header.startswith(_CPIO):
             raise NotAnInitramfs("it is cut short")
@@ -135,24 +119,24 @@ def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
         size, name_size = int(header[54:62], 16), int(header[94:102], 16)
         if not 0 < name_size <= _LONGEST_NAME:
             raise NotAnInitramfs("it is damaged")
-        name = stream.read(name_size + -(_HEADER + name_size) % 4)[: name_size - 1].decode(errors="replace")
+        name = read(name_size + -(_HEADER + name_size) % 4)[: name_size - 1].decode(errors="replace")
         if name == _END:
             return
-        _skip(stream, size + -size % 4)
+        _skip(read, size + -size % 4)
         yield name.removeprefix("./").lstrip("/")
 
 
-def _skip(stream: _Stream, size: int) -> None:
+def _skip(read: _Read, size: int) -> None:
     while size:
-        piece = stream.read(min(size, _PIECE))
+        piece = read(min(size, _PIECE))
         if not piece:
             raise NotAnInitramfs("it is cut short")
         size -= len(piece)
 
 
-def _after_zeroes(stream: _Stream) -> bytes:
+def _after_zeroes(read: _Read) -> bytes:
     """Return the first bytes that aren't padding: archives are padded up to where the next one begins."""
     for _ in range(_MOST_PADDING):
-        if (first := stream.read(1)) != b"\0":
-            return first + stream.read(len(_CPIO[0]) - 1)
+        if (first := read(1)) != b"\0":
+            return first + read(len(_CPIO[0]) - 1)
     raise NotAnInitramfs("it is damaged")

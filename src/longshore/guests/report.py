@@ -1,9 +1,13 @@
 """Reports of what was found in a guest and what was done to it: plain data that flows keep and show."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T", bound="DataclassInstance")
 GUEST_CHANGED = "guest-changed"  # code of the error when a guest isn't as a look has found it
 
 
@@ -13,12 +17,12 @@ class OperatingSystem:
 
     root: str  # the device it was found on, in the appliance's naming
     family: str  # linux, windows, freebsd, …
-    distribution: str  # debian, rhel, windows, …; "unknown" when nothing tells
-    version: str  # major.minor
-    product: str  # its own full name
-    architecture: str  # x86_64, aarch64, …
-    package_format: str  # deb, rpm, …; "unknown" for Windows
-    host_name: str
+    distribution: str = "unknown"  # debian, rhel, windows, …
+    version: str = ""  # major.minor
+    product: str = ""  # its own full name
+    architecture: str = ""  # x86_64, aarch64, …
+    package_format: str = "unknown"  # deb, rpm, …; "unknown" for Windows, too
+    host_name: str = ""
     mounts: dict[str, str] = field(default_factory=dict)  # mount point to device
     uuids: dict[str, str] = field(default_factory=dict)  # mount point to its file system's UUID
     variant: str = ""  # Windows: Client, Server, …
@@ -60,6 +64,11 @@ class Finished:
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def of_all(cls, done: Iterable["Finished"]) -> "Finished":
+        both = [(each.changes, each.warnings) for each in done]
+        return cls(tuple(one for changes, _ in both for one in changes), tuple(one for _, told in both for one in told))
+
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
@@ -72,3 +81,8 @@ class ConversionReport:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def alike(shape: type[_T], other: object) -> _T:
+    """Make a record of another one's fields of the same names; what that one lacks has its default."""
+    return shape(**{one.name: getattr(other, one.name) for one in fields(shape) if hasattr(other, one.name)})

@@ -13,11 +13,10 @@ RELABEL = "/.autorelabel"
 _ATTRIBUTE = "security.selinux"
 
 
-def is_on(guest: Guest) -> bool:
-    """Tell whether the guest has a policy that it loads when it boots, enforced or only logged."""
-    if not guest.files.is_file(CONFIGURATION, followsymlinks=True):
-        return False
-    return re.search(r"(?m)^\s*SELINUX\s*=\s*(?:enforcing|permissive)\b", guest.text(CONFIGURATION)) is not None
+def mode(guest: Guest) -> str:
+    """Return how the guest goes by the policy that it loads when it boots: enforcing, permissive, or "" for none."""
+    found = re.search(r"(?m)^\s*SELINUX\s*=\s*(enforcing|permissive)\b", guest.settings(CONFIGURATION))
+    return found[1] if found else ""
 
 
 def label(guest: Guest, *paths: str) -> None:
@@ -25,7 +24,7 @@ def label(guest: Guest, *paths: str) -> None:
 
     A guest whose directories have none is relabelled whole when it boots, by whoever took its labels.
     """
-    if not is_on(guest):
+    if not mode(guest):
         return
     for path in paths:
         if value := next(_labels_above(guest, path), ""):
@@ -40,7 +39,7 @@ def _labels_above(guest: Guest, path: str) -> Iterator[str]:
 
 def announce_relabelling(guest: Guest) -> Finished:
     """virt-v2v has the guest label all of its files anew where it can't do that itself."""
-    if not (is_on(guest) and guest.files.exists(RELABEL)):
+    if not (mode(guest) and guest.files.exists(RELABEL)):
         return Finished()
     return Finished(
         warnings=(

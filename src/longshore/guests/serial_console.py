@@ -7,9 +7,9 @@ no program of the guest's, and a menu that is only added to boots what it did.
 """
 
 import re
-from collections.abc import Iterator
 
 from longshore.guests.appliance import Guest
+from longshore.guests.boot_entries import boot_files
 from longshore.guests.report import Finished
 
 DEFAULTS = "/etc/default/grub"
@@ -17,10 +17,7 @@ SNIPPET = "/etc/default/grub.d/90-longshore-console.cfg"
 MENU = "/boot/grub/grub.cfg"
 ARGUMENTS = "console=tty0 console=ttyS0,115200n8"
 _SERIAL = "console=ttyS"
-_MENUS = ("/boot/grub2/grub.cfg", MENU, "/boot/grub/grub.conf", "/boot/grub/menu.lst")
-_EFI = "/boot/efi/EFI"  # where RHEL 7 has its menu then, in a directory of its own
-_ENTRIES = "/boot/loader/entries"
-_ENVIRONMENTS = ("/boot/grub2/grubenv", "/boot/grub/grubenv")
+_ENVIRONMENT = "/grubenv"
 _ENVIRONMENT_SIZE = 1024  # bytes, filled up with "#"
 _KERNEL_COMMAND_LINE = "/etc/kernel/cmdline"  # what RHEL 9's and Fedora's next kernels get
 # A line that boots a kernel: GRUB 2's commands, GRUB legacy's, an entry's options
@@ -40,10 +37,11 @@ def enable_serial_console(guest: Guest) -> Finished:
     files = guest.files
     if files.is_file(DEFAULTS) and files.is_file(MENU) and files.is_file("/usr/sbin/update-grub"):
         return _by_snippet(guest)
-    texts = dict(_command_lines(guest))
+    # A link to one of the others is none
+    texts = {path: guest.text(path) for path in boot_files(guest) if files.is_file(path)}
     if any(_SERIAL in text for text in texts.values()):
         return Finished()
-    shared = any(_KERNEL_OPTIONS.search(text) for path, text in texts.items() if path in _ENVIRONMENTS)
+    shared = any(_KERNEL_OPTIONS.search(text) for path, text in texts.items() if path.endswith(_ENVIRONMENT))
     changed = {
         path: new for path, text in texts.items() if (new := _with_console(path, text, shared)) not in (None, text)
     }
@@ -88,23 +86,13 @@ def _nothing_done(why: str) -> Finished:
     )
 
 
-def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
-    """Yield the (path, text) of every file that holds kernels' command lines."""
-    files = guest.files
-    menus = [*_MENUS, *(f"{_EFI}/{name}/grub.cfg" for name in guest.names_in(_EFI))]
-    entries = [f"{_ENTRIES}/{name}" for name in guest.names_in(_ENTRIES)]
-    for path in (*menus, *_ENVIRONMENTS, *(entry for entry in entries if entry.endswith(".conf"))):
-        if files.is_file(path):  # a link to one of the others is none
-            yield path, guest.text(path)
-
-
 def _with_console(path: str, text: str, shared: bool) -> str | None:
     """Add the console to a text. Returns None when it can't be added. `shared`: GRUB's environment has options for the
     entries that ask for them."""
     added = rf"\1 {ARGUMENTS}"
-    if path.endswith(".conf") and path.startswith(_ENTRIES):
+    if "/loader/entries/" in path:
         return _OPTIONS.sub(lambda line: line[0] if shared and "$kernelopts" in line[0] else line.expand(added), text)
-    if path in _ENVIRONMENTS:
+    if path.endswith(_ENVIRONMENT):
         return _in_environment(_KERNEL_OPTIONS.sub(added, text))
     return _BOOTS.sub(added, text)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, NotConfined
+from longshore.guests.confined import GuestLimits
 from longshore.guests.converter.tree import NO_CONVERTER
-from longshore.guests.limits import GuestLimits
 from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 

@@ -163,8 +163,7 @@ def run_virt_v2v(
 
 
 def root_option(guest: Guest) -> str:
-    """Return the option by which virt-v2v takes the root that we have found. Raises ConversionError. Raises
-    ConversionError.
+    """Return the option by which virt-v2v takes the root that we have found. Raises ConversionError.
 
     It knows devices, but (as of 2.10) not a subvolume by its name; that can only be the first of all.
     """

@@ -17,14 +17,12 @@ from urllib.parse import urlsplit
 
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
-from longshore.guests.addressing.request import from_plain
 from longshore.guests.addressing.windows import Given, give_addresses, keep_addresses, renumber, without_given
 from longshore.guests.addressing.writing import put_back, write_addresses
 from longshore.guests.appliance import Guest, launched, opened
 from longshore.guests.as_found import require_as_found
 from longshore.guests.confined import LIMIT
 from longshore.guests.efi import put_fallback_loader
-from longshore.guests.encrypted import unlock
 from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
@@ -33,7 +31,7 @@ from longshore.guests.misread import reason
 from longshore.guests.report import ConversionReport, Finished, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, ConverterMessages, root_option, run_virt_v2v
 from longshore.guests.windows_findings import windows_findings
-from longshore.model.addresses import NewAddresses
+from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, Route
 from longshore.model.agents import Agent
 from longshore.model.guest import GuestFindings
 
@@ -42,17 +40,10 @@ _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it 
 
 def main() -> int:
     request = json.loads(sys.stdin.readline())
-    operations = {
-        "convert": _convert,
-        "inspect": _inspect,
-        "look": _look,
-        "finish-as-is": _finish_as_is,
-        "put-back": _put_back,
-        "check": _check,
-        "start": _start,
-    }
+    operation, read_only = _OPERATIONS[request["operation"]]
     try:
-        _say({"result": operations[request["operation"]](request)})
+        with _on_loopback(request["disks"], read_only=read_only) as ports:
+            _say({"result": operation(ports, request)})
     except LongshoreError as error:
         _say({"error": {"message": error.message, "advice": error.advice, "code": error.code}})
         return 1
@@ -66,34 +57,30 @@ def main() -> int:
     return 0
 
 
-def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
+def _convert(ports: Sequence[int], request: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     keys = request["keys"]
-    with _on_loopback(request["disks"], read_only=False) as ports:
-        kept = _kept_addresses(ports, request)
-        renamed = _renamed_disks(ports, request)
-        said = _run_converter(ports, kept.options, keys)
-        _message("Finishing the conversion: interface names, console, first boot")
-        with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
-            finished = finish(
-                guest,
-                _nics(request),
-                request["first_boot"],
-                [Agent(agent) for agent in request["agents"]],
-                _new_addresses(request),
-                keep=request["keep_former"],
-            )
-            system = guest.system
-    changes, warnings = (*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings)
-    for change in changes:
-        _message(change)
-    for warning in warnings:
-        _message(f"Warning: {warning}")
+    kept = _kept_addresses(ports, request)
+    renamed = _renamed_disks(ports, request)
+    said = _run_converter(ports, kept.options, keys)
+    _message("Finishing the conversion: interface names, console, first boot")
+    with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
+        finished = finish(
+            guest,
+            _nics(request),
+            request["first_boot"],
+            [Agent(agent) for agent in request["agents"]],
+            new_addresses(request),
+            keep=request["keep_former"],
+        )
+        system = guest.system
+    done = Finished((*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings))
+    _tell(done)
     return ConversionReport(
         system=system,
         messages=said.messages,
-        warnings=(*said.warnings, *warnings),
-        changes=changes,
+        warnings=(*said.warnings, *done.warnings),
+        changes=done.changes,
         seconds=round(time.monotonic() - started, 1),
         log="",  # who asked knows where it is
     ).to_json()
@@ -101,7 +88,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Given:
     """Return what Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
-    new = _new_addresses(request)
+    new = new_addresses(request)
     if not request["addresses"]:
         return Given()
     try:
@@ -154,58 +141,56 @@ def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Se
     return run_virt_v2v(ports, directory, _message, root=root, addresses=addresses, keys=files)
 
 
-def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
+def _inspect(ports: Sequence[int], _request: Mapping[str, Any]) -> dict[str, Any]:
+    with opened(ports, read_only=True) as guest:
         return asdict(guest.system)
 
 
-def _look(request: Mapping[str, Any]) -> dict[str, Any]:
-    keys = request["keys"]
-    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True, keys=keys) as handle:
-        unlock(handle, keys)
-        return asdict(find(handle, _nics(request), _new_addresses(request).adapters))
+def _look(ports: Sequence[int], request: Mapping[str, Any]) -> dict[str, Any]:
+    with launched(ports, read_only=True, keys=request["keys"]) as handle:
+        return asdict(find(handle, _nics(request), new_addresses(request).adapters))
 
 
-def _start(request: Mapping[str, Any]) -> dict[str, Any]:
+def _start(ports: Sequence[int], _request: Mapping[str, Any]) -> dict[str, Any]:
     """Looks at a disk that has nothing on it."""
     started = time.monotonic()
-    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True) as handle:
+    with launched(ports, read_only=True) as handle:
         handle.list_filesystems()
         version = handle.version()
     library = f"{version['major']}.{version['minor']}.{version['release']}"
     return {"seconds": round(time.monotonic() - started, 1), "library": library}
 
 
-def _check(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=True) as ports, _as_found(ports, request, read_only=True):
+def _check(ports: Sequence[int], request: Mapping[str, Any]) -> dict[str, Any]:
+    with _as_found(ports, request, read_only=True):
         return {"changes": []}
 
 
-def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
-    with (
-        _on_loopback(request["disks"], read_only=False) as ports,
-        _as_found(ports, request, read_only=False) as guest,
-    ):
-        changes = keep_nic_names(guest, _nics(request))
-        new = _new_addresses(request)
+def _finish_as_is(ports: Sequence[int], request: Mapping[str, Any]) -> dict[str, Any]:
+    with _as_found(ports, request, read_only=False) as guest:
+        names = keep_nic_names(guest, _nics(request))
+        new = new_addresses(request)
         written = write_addresses(guest, new, keep=request["keep_former"]) if new else Finished()
-        changes += written.changes
-        if request["loader"]:
-            changes += put_fallback_loader(guest)
-    for change in changes:
-        _message(change)
-    for warning in written.warnings:
-        _message(f"Warning: {warning}")
-    return {"changes": changes, "warnings": written.warnings}
+        loader = put_fallback_loader(guest) if request["loader"] else []
+    done = Finished((*names, *written.changes, *loader), written.warnings)
+    _tell(done)
+    return asdict(done)
 
 
-def _put_back(request: Mapping[str, Any]) -> dict[str, Any]:
-    with (
-        _on_loopback(request["disks"], read_only=False) as ports,
-        opened(ports, read_only=False, keys=request["keys"]) as guest,
-    ):
-        changes = put_back(guest) if guest.system.family == "linux" else []
-    return {"changes": changes}
+def _put_back(ports: Sequence[int], request: Mapping[str, Any]) -> dict[str, Any]:
+    with opened(ports, read_only=False, keys=request["keys"]) as guest:
+        return {"changes": put_back(guest) if guest.system.family == "linux" else []}
+
+
+_OPERATIONS = {  # and whether one only reads
+    "convert": (_convert, False),
+    "inspect": (_inspect, True),
+    "look": (_look, True),
+    "finish-as-is": (_finish_as_is, False),
+    "put-back": (_put_back, False),
+    "check": (_check, True),
+    "start": (_start, True),
+}
 
 
 @contextmanager
@@ -218,7 +203,6 @@ def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bo
             yield guest
         return
     with launched(ports, read_only=read_only, keys=keys) as handle:
-        unlock(handle, keys)
         yield require_as_found(handle, system, signature, read_only=read_only)
 
 
@@ -227,8 +211,20 @@ def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
     return None if request["system"] is None else OperatingSystem(**request["system"])
 
 
-def _new_addresses(request: Mapping[str, Any]) -> NewAddresses:
-    return from_plain(request["new_addresses"])
+def new_addresses(request: Mapping[str, Any]) -> NewAddresses:
+    """Read them as they have come in JSON, which knows no tuples; there is no library here that does."""
+    data = request["new_addresses"]
+    adapters = tuple(_adapter(one) for one in data["adapters"])
+    return NewAddresses(adapters, Renumbering(**data["renumbering"]))
+
+
+def _adapter(data: Mapping[str, Any]) -> AdapterInGuest:
+    wanted = data["wanted"]
+    if isinstance(wanted, Mapping):
+        routes = tuple(Route(**route) for route in wanted["routes"])
+        wanted = Addressing(**{**wanted, "routes": routes})
+    words = {name: tuple(data[name]) for name in ("names", "addresses")}
+    return AdapterInGuest(data["mac"], data["old_mac"], **words, wanted=wanted)
 
 
 def _nics(request: Mapping[str, Any]) -> list[NicName]:
@@ -248,6 +244,11 @@ def _on_loopback(disks: Sequence[str], *, read_only: bool) -> Iterator[list[int]
             assert port is not None
             ports.append(port)
         yield ports
+
+
+def _tell(done: Finished) -> None:
+    for text in (*done.changes, *(f"Warning: {warning}" for warning in done.warnings)):
+        _message(text)
 
 
 def _message(text: str) -> None:

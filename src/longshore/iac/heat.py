@@ -1,6 +1,7 @@
 """Heat's templates: one that points at what is there, and the data of which a stack is made that adopts it."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from longshore.iac.labels import Labels
@@ -8,6 +9,12 @@ from longshore.model.as_built import BuiltPort, BuiltServer, BuiltVolume
 
 _VERSION = "2018-08-31"  # of the template's language; `external_id` is there since 2016-10-14
 _SERVER, _PORT, _VOLUME = "OS::Nova::Server", "OS::Neutron::Port", "OS::Cinder::Volume"
+
+# A mapping with one of these words alone is a question to Heat, wherever it stands: nothing can quote it
+_FUNCTIONS = re.compile(
+    r"and|contains|digest|equals|filter|get_(attr|file|param|resource)|if|list_(concat|concat_unique|join)|make_url|"
+    r"map_(merge|replace)|not|or|repeat|resource_facade|str_(replace|replace_strict|replace_vstrict|split)|yaql"
+)
 
 _Resource = tuple[str, str, str, dict[str, Any]]  # label, kind, id, properties
 
@@ -47,6 +54,11 @@ def adopted(name: str, servers: Sequence[BuiltServer]) -> dict[str, Any]:
     }
 
 
+def is_evaluated(metadata: Mapping[str, str]) -> bool:
+    """Tell whether Heat would take metadata for one of its functions."""
+    return len(metadata) == 1 and _FUNCTIONS.fullmatch(next(iter(metadata))) is not None
+
+
 def _resources(servers: Sequence[BuiltServer]) -> Iterator[_Resource]:
     labels = Labels()
     for server in servers:
@@ -64,7 +76,7 @@ def _server(server: BuiltServer, volumes: Sequence[str], ports: Sequence[str]) -
     said: dict[str, Any] = {
         "name": server.name,
         "flavor": server.flavor,
-        "metadata": server.metadata,
+        "metadata": {} if is_evaluated(server.metadata) else server.metadata,
         "user_data_format": "RAW",  # else a replacement asks for an endpoint that few clouds have
         "networks": [{"port": {"get_resource": port}} for port in ports],
         "block_device_mapping_v2": [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from longshore.border.documents import ansible_playbook, as_json, as_yaml
 from longshore.border.texts import line, shortened
-from longshore.iac.heat import adopted, external
+from longshore.iac.heat import adopted, external, is_evaluated
 from longshore.iac.tasks import playbook
 from longshore.iac.tofu import tofu
 from longshore.model.as_built import BuiltServer, CodeFormat
@@ -63,6 +63,8 @@ def _notes(form: CodeFormat, servers: Sequence[BuiltServer], left_out: Sequence[
             yield f"{name} {_OFF[form]}."
         elif server.status not in _STEADY:
             yield f"{name} is {server.status} now: wait until it runs or is off, and write it anew."
+        if form is CodeFormat.HEAT_ADOPT and is_evaluated(server.metadata):
+            yield f"{name}'s metadata isn't in it: Heat would take it for one of its functions."
         if server.group is not None:
             yield f"{name} is in the server group {shortened(server.group)}, which isn't said: that would replace it."
     if form is not CodeFormat.TOFU and any(port.floating for server in servers for port in server.ports):

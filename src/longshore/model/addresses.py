@@ -1,12 +1,13 @@
 """Addresses that a machine's guest is given for its new place, and what becomes of single network adapters."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 DHCP: Literal["dhcp"] = "dhcp"
+T = TypeVar("T")
 Words = str | tuple[str, ...]  # one, or several
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
 
@@ -165,31 +166,28 @@ def overlapping(networks: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def _is_interface(text: str, version: int) -> bool:
-    if "/" not in text or "%" in text:
-        return False
-    try:
-        one = ip_interface(text)
-    except ValueError:
-        return False
-    return one.version == version and not (one.ip.is_unspecified or one.ip.is_multicast or one.ip.is_loopback)
-
-
 def is_address(text: str) -> bool:
-    try:
-        ip_address("" if "%" in text else text)
-    except ValueError:
-        return False
-    return True
+    return _read(ip_address, text) is not None
 
 
 def is_mac(text: str) -> bool:
     return _MAC.fullmatch(text) is not None
 
 
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text if "/" in text and "%" not in text else "")
-    except ValueError:
+def _is_interface(text: str, version: int) -> bool:
+    one = _read(ip_interface, text) if "/" in text else None
+    if one is None or one.version != version:
         return False
-    return True
+    return not (one.ip.is_unspecified or one.ip.is_multicast or one.ip.is_loopback)
+
+
+def _is_network(text: str) -> bool:
+    return "/" in text and _read(ip_network, text) is not None
+
+
+def _read(read: Callable[[str], T], text: str) -> T | None:
+    """Return None for what can't be read, or is of one network card of somebody's."""
+    try:
+        return None if "%" in text else read(text)
+    except ValueError:
+        return None

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from longshore.model.platform import Platform
+
 
 class Stand(StrEnum):
     """The state of one thing that a policy has begun."""
@@ -32,11 +34,28 @@ class MachineBackup:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownMachine:
+    """A machine that a policy names, as it was when it was last found."""
+
+    word: str  # by which the policy names it
+    name: str
+    ref: str
+    platform: Platform
+    uuid: str
+    instance_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
 class LastRun:
     begun_at: datetime
     backups: tuple[MachineBackup, ...]
     ended_at: datetime | None = None
     error: str | None = None  # why it found no machines
+    known: tuple[KnownMachine, ...] = ()  # of a policy that names its machines, also in runs before it
+
+    def known_as(self, word: str) -> KnownMachine | None:
+        """Return the machine that the policy names by this word, as far as it was ever found."""
+        return next((one for one in self.known if one.word == word), None)
 
 
 @dataclass(frozen=True, slots=True)

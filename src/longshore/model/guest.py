@@ -71,6 +71,7 @@ class GuestFindings:
     not_mounted: tuple[str, ...] = ()  # lines of fstab for parts of the system that couldn't be mounted by their names
     without_kernel: bool = False  # Linux: no kernel is there whose modules are there as well
     without_initramfs_tool: bool = False  # Linux: kernels have an initramfs, and nothing that virt-v2v knows makes one
+    without_boot_menu: bool = False  # Linux: no GRUB has a menu where virt-v2v looks for one
     cloud_init: bool = False  # or Windows' cloudbase-init
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each
     signature: str = (

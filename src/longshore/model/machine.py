@@ -128,6 +128,10 @@ class HostFeatures:
     cpu_hot_add: bool = False
     memory_hot_add: bool = False
     ballooned_mib: int = 0  # taken away by the host
+    latency_sensitive: bool = False  # it has processors of its own, for latency's sake
+    memory_reserved: bool = False  # all of it
+    virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
+    guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,12 @@ class Machine:
         read_by_parts = self.over_ssh is None and not self.streamed
         possible = self.can_track_changes and read_by_parts and not self.never_runs
         return possible and not self.change_tracking
+
+    def is_another_than(self, known: "Machine") -> bool:
+        """Tell whether this is surely another machine than the one that is known, though it has its reference: neither
+        UUID is the same."""
+        told = self.instance_uuid and known.instance_uuid and self.instance_uuid != known.instance_uuid
+        return bool(told) and not (self.uuid and self.uuid == known.uuid)
 
     @property
     def mark(self) -> str:

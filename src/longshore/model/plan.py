@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from longshore.model import source_names
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.quantity_fields import Rate
 from longshore.model.request import MigrationRequest, MigrationType
@@ -130,8 +131,8 @@ class Plan:
         Tables (mappings, metadata, cutover) are joined key by key; anything else is replaced.
         """
         options: dict[str, Any] = {name: dict(getattr(self.mappings, name)) for name in MAPPED}
-        zone = self._zone(machine)
-        if zone is not None:
+        named = (source_names.mapped(self.mappings.zones, place) for place in source_names.above(machine))
+        if (zone := next(filter(None, named), None)) is not None:
             options["availability_zone"] = zone
         rule = next((r for r in self.mappings.flavors if r.fits(machine)), None)
         if rule is not None:
@@ -143,14 +144,6 @@ class Plan:
         options: dict[str, Any] = {"storage": dict(self.mappings.storage)}
         common = {name: value for name, value in self.defaults.items() if name in _OF_BOTH}
         return _merge(_merge(options, common), entry.options) | {"type": MigrationType.VOLUME}
-
-    def _zone(self, machine: Machine) -> str | None:
-        folder = machine.folder
-        while folder:
-            if folder in self.mappings.zones:
-                return self.mappings.zones[folder]
-            folder = folder.rpartition("/")[0]
-        return self.mappings.zones.get(machine.cluster)
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The words by which a mapping may name a network or a datastore of the source: its name, DATACENTER/NAME, or its
-reference.
+reference. A cluster or a folder goes by the first two.
 
 The most exact word wins. Several can have one name, in two datacenters as well as in one OpenStack project.
 """
@@ -13,7 +13,7 @@ from longshore.model.machine import Disk, Machine, Nic
 
 @dataclass(frozen=True, slots=True)
 class NamedPlace:
-    """A network or a datastore, as machines tell of the one that they are on."""
+    """A network, datastore, cluster or folder, as machines tell of the one that they are on or in."""
 
     ref: str
     datacenter: str
@@ -50,6 +50,16 @@ def networks_of(machines: Iterable[Machine]) -> list[NamedPlace]:
 def storage_of(machines: Iterable[Machine]) -> list[NamedPlace]:
     found = {storage(machine, disk) for machine in machines for disk in machine.disks}
     return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
+
+
+def above(machine: Machine) -> Iterator[NamedPlace]:
+    """Yield the folders that a machine is in, the deepest first, and then its cluster."""
+    folder = machine.folder
+    while folder:
+        yield NamedPlace("", machine.datacenter, folder)
+        folder = folder.rpartition("/")[0]
+    if machine.cluster:
+        yield NamedPlace("", machine.datacenter, machine.cluster)
 
 
 def mapped(table: Mapping[str, str], place: NamedPlace) -> str | None:

@@ -165,6 +165,8 @@ class Flavor:
     disk_gib: int
     tpm: str = ""  # the version of the virtual TPM that its servers get; empty: they have none
     narrowing: tuple[str, ...] = ()  # extra specs by which its servers can run on some hosts alone, or take a device
+    most_sockets: int | None = None  # that an image may ask for; None: any number
+    most_cores: int | None = None  # of each socket, likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from longshore.planning.boot_proof import agent_properties, asks_agent, asks_por
 from longshore.planning.carried_over import carry_along
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.guest_looks import concerns_of_guest
-from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
+from longshore.planning.hardware import choose_hardware
 from longshore.planning.landing import Landing, blocked, land
-from longshore.planning.nics import NicLanding
 from longshore.planning.placement import wants_choices
 from longshore.planning.preflight import Preflight, check
 from longshore.planning.tpm import has_tpm, without_tpm
@@ -18,7 +17,6 @@ from longshore.planning.volumes import VolumeFacts, VolumeLanding, land_volume
 
 __all__ = [
     "Landing",
-    "NicLanding",
     "Preflight",
     "TargetFacts",
     "VolumeFacts",
@@ -32,11 +30,9 @@ __all__ = [
     "choose_hardware",
     "concerns_of_guest",
     "find_network",
-    "firmware_properties",
     "has_tpm",
     "land",
     "land_volume",
-    "likely_drivers",
     "restarts_at_first_boot",
     "wants_choices",
     "without_tpm",

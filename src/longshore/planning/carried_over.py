@@ -28,8 +28,8 @@ CARRIED_RENAMED = information(
 )
 CPU_TOPOLOGY_LEFT = information(
     "cpu-topology-left",
-    "The machine has several cores on a socket, and the flavor a number of CPUs that its sockets can't share evenly: "
-    "the cloud chooses the server's sockets and cores.",
+    "The machine has several cores on a socket, and the flavor a number of CPUs that its sockets can't share evenly, "
+    "or it allows fewer sockets or cores (hw:cpu_max_sockets, hw:cpu_max_cores): the cloud chooses the server's.",
     "Name a flavor with as many CPUs (--flavor), if its guest is licensed by sockets.",
 )
 
@@ -99,6 +99,11 @@ def cpu_topology(
         text = f"The {sockets} sockets of {machine.name} can't share {shared} evenly."
         return {}, [CPU_TOPOLOGY_LEFT(machine.name, text)]
     cores = flavor.cpus // sockets
+    if (flavor.most_sockets is not None and sockets > flavor.most_sockets) or (
+        flavor.most_cores is not None and cores > flavor.most_cores
+    ):  # Nova would refuse the server
+        text = f"Flavor {flavor.name} doesn't allow the {sockets} socket(s) of {cores} cores that {machine.name} has."
+        return {}, [CPU_TOPOLOGY_LEFT(machine.name, text)]
     return {"hw_cpu_sockets": str(sockets), "hw_cpu_cores": str(cores), "hw_cpu_threads": "1"}, []
 
 

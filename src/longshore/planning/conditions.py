@@ -26,9 +26,8 @@ CODES = (
     "look-failed",
     "unproven",
 )
-_DRIFTED = "drifted"
-_QUOTA = "quota-exceeded"
-_AWAY = "unreachable"
+# What a sync's error, by its code, is as a condition
+_OF_SYNCS = {"drifted": "drifted", "quota-exceeded": "quota-short", "unreachable": "away"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +58,12 @@ class Condition:
     text: str
 
 
-def conditions(now: ReplicaFacts) -> list[Condition]:
-    """Return the conditions in the order of their weight."""
-    return list(_conditions(now))
-
-
-def _conditions(now: ReplicaFacts) -> Iterator[Condition]:
+def conditions(now: ReplicaFacts) -> Iterator[Condition]:
+    """Yield the conditions in the order of their weight."""
     yield from _age(now)
     if now.failures and now.stage in SYNCED:
         times = "The last sync" if now.failures == 1 else f"The last {now.failures} syncs"
-        code = {_DRIFTED: "drifted", _QUOTA: "quota-short", _AWAY: "away"}.get(now.error_code or "", "sync-fails")
+        code = _OF_SYNCS.get(now.error_code or "", "sync-fails")
         yield Condition(code, f"{times} failed: {now.error}")
     elif now.error and not now.failures:
         yield Condition("error", now.error)

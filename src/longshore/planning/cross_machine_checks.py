@@ -1,43 +1,28 @@
-"""Concerns that only show when the machines of a plan are seen together: a name, MAC or address twice, datastores too
-full."""
+"""Concerns that only show when the machines of a plan are seen together: one of them twice, datastores too full."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
-from longshore.border.texts import some
 from longshore.model.concern import Concern
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.request import MigrationType
 from longshore.planning.kinds import blocker, warning
-from longshore.planning.landing import LandingDecision
+from longshore.planning.landing import LandingDecision, several
 from longshore.planning.source_quota import Mover
 
-_NAMED = 5  # in a sentence
-K = TypeVar("K")
 SNAPSHOT_SHARE = 10  # percent of a running machine's disks that its snapshot may grow to, as a rule of thumb
 SNAPSHOT_LEAST = 1 << 30  # bytes
 
 MACHINE_TWICE = blocker(
     "machine-twice", "The plan has a machine, or a volume, twice.", "Remove one of the two entries."
 )
-DUPLICATE_NAME = warning(
-    "duplicate-name",
-    "Several servers of the plan are to have the same name. The target allows it, but people confuse them.",
-    "Give them names of their own (--name).",
+DISK_OF_SEVERAL = warning(
+    "disk-of-several",
+    "Machines of the plan have one disk in common: each gets a copy of its own, and what one writes the others don't "
+    "see any more.",
+    "Leave it to one of them, or give them storage that they can share.",
 )
-DUPLICATE_MAC = blocker(
-    "duplicate-mac",
-    "Adapters of several machines have the same MAC and are mapped to one network: the target refuses the second.",
-    "Map them to different networks, or change one at the source.",
-)
-DUPLICATE_ADDRESS = blocker(
-    "duplicate-address",
-    "Guests of several machines have the same address and are mapped to one network: the target refuses the second.",
-    "Map them to different networks, or change one in the guest.",
-)
-DUPLICATE_PORT = blocker("duplicate-port", "A port is named for several adapters.", "Name one for each.")
 DATASTORE_INACCESSIBLE = blocker(
     "datastore-inaccessible", "A datastore with disks of the plan isn't accessible.", "Repair it at the source."
 )
@@ -58,26 +43,18 @@ DATASTORE_NEARLY_FULL = warning(
 
 def twice(movers: Sequence[Mover]) -> Iterator[Concern]:
     """Yield machines, or volumes, that several entries mean."""
-    for _, names in _several((mover.machine.ref, mover.machine.name) for mover in movers):
+    for _, names in several((mover.machine.ref, mover.machine.name) for mover in movers):
         yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
 
 
-def duplicates(decisions: Sequence[LandingDecision]) -> Iterator[Concern]:
-    """Yield names and addresses that come twice. What dry runs make is gone before it could be in the way, so it
-    doesn't count."""
-    once = {decision.machine.ref: decision for decision in decisions}.values()
-    moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
-    called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)
-    for name, names in _several(called):
-        yield DUPLICATE_NAME(name, f'Several servers are to be called "{name}": {some(names, _NAMED)}.')
-    nics = [(decision.machine.name, nic) for decision in moved for nic in decision.nics]
-    made = [(name, nic) for name, nic in nics if nic.port_id is None]
-    for (_, mac), names in _several(((nic.network_id, nic.mac), name) for name, nic in made if nic.mac):
-        yield DUPLICATE_MAC(str(mac), f"MAC {mac} is to be on one network several times: {some(names, _NAMED)}.")
-    for (_, one), names in _several(((nic.network_id, a), name) for name, nic in made for a in nic.addresses):
-        yield DUPLICATE_ADDRESS(one, f"Address {one} is to be on one network several times: {some(names, _NAMED)}.")
-    for port, names in _several((nic.port_id, name) for name, nic in nics if nic.port_id is not None):
-        yield DUPLICATE_PORT(port, f"Port {port} is named several times: {some(names, _NAMED)}.")
+def shared_disks(movers: Sequence[Mover]) -> Iterator[Concern]:
+    """Yield disks that several of the machines have, of those that are files on a datastore."""
+    machines = {mover.machine.ref: mover.machine for mover in movers}.values()
+    places = (
+        ((disk.storage_ref, disk.location), one.name) for one in machines for disk in one.disks if disk.storage_ref
+    )
+    for (_, location), names in several(places):
+        yield DISK_OF_SEVERAL(location, f"{location} is a disk of several machines: {', '.join(names)}.")
 
 
 def storage_concerns(
@@ -109,11 +86,3 @@ def storage_concerns(
                 f"Datastore {store.name} has {store.free >> 30} GiB left; snapshots of machines that run while they "
                 f"are copied may need {may_grow >> 30}.",
             )
-
-
-def _several(pairs: Iterable[tuple[K, str]]) -> Iterator[tuple[K, list[str]]]:
-    """Yield keys that come more than once, with what comes with them."""
-    found: dict[K, list[str]] = defaultdict(list)
-    for key, value in pairs:
-        found[key].append(value)
-    return ((key, values) for key, values in found.items() if len(values) > 1)

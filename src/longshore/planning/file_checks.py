@@ -27,8 +27,8 @@ FILE_SECTORS = blocker(
 )
 FILE_OLDER_STATE = blocker(
     "file-older-state",
-    "An image is the base of another one beside it, or isn't the one that the machine's .vmx names: what was written "
-    "later isn't in it.",
+    "An image is the base of another one beside it, or isn't the one that the machine's .vmx or .vbox names: what was "
+    "written later isn't in it.",
     "Name the newer one; longshore machine list shows it.",
     acceptable=True,
 )

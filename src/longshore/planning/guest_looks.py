@@ -109,6 +109,13 @@ GUEST_NO_INITRAMFS_TOOL = blocker(
     f"Install dracut or initramfs-tools in the guest, or {_AS_IS}.",
     acceptable=True,
 )
+GUEST_NO_BOOT_MENU = blocker(
+    "guest-no-boot-menu",
+    "A Linux guest is to be converted, and virt-v2v finds no boot menu of GRUB in it: in /boot, or with UEFI in "
+    "/boot/efi/EFI. Those of systemd-boot and extlinux it doesn't know.",
+    f"Install GRUB in the guest, and mount the EFI system partition at /boot/efi, or {_AS_IS}.",
+    acceptable=True,
+)
 GUEST_DISK_NAMES = blocker(
     "guest-disk-names",
     "The guest calls disks that it boots with by names that the target doesn't give them, and nothing changes those: "
@@ -123,7 +130,8 @@ GUEST_DATA_DISK_NAMES = warning(
 )
 GUEST_DOUBT = warning(
     "guest-doubt",
-    "Something on the guest's disks couldn't be read, so what it means for the landing isn't known.",
+    "Something on the guest's disks couldn't be read, or may not work on other hardware, so what it means for the "
+    "landing isn't known.",
     "A dry run tells.",
 )
 GUEST_DYNAMIC_DISKS = warning(
@@ -286,6 +294,8 @@ def _of_linux(name: str, findings: GuestFindings) -> Iterator[Concern]:
         yield GUEST_NO_KERNEL(name, f"{name} has no kernel whose modules are there as well.")
     if findings.without_initramfs_tool:
         yield GUEST_NO_INITRAMFS_TOOL(name, f"{name} has nothing that its initramfs could be made anew with.")
+    if findings.without_boot_menu:
+        yield GUEST_NO_BOOT_MENU(name, f"{name} has no boot menu of GRUB where virt-v2v looks for one.")
     yield from _disk_names(name, findings, _NAMES_RENAMED)
 
 

@@ -4,9 +4,12 @@ Pure functions: `land` takes the machine, what was asked and what the target has
 that stands against it. Nothing is made when a blocker is among the concerns.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from longshore.border.texts import some
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine, PowerState
@@ -17,7 +20,7 @@ from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.carried_over import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
-from longshore.planning.flavors import smallest
+from longshore.planning.flavors import choose_flavor, flavor_concerns
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
@@ -29,7 +32,7 @@ from longshore.planning.placement import placement_concerns, presence_concerns, 
 from longshore.planning.quota import Needs, needs
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
-from longshore.planning.tpm import has_tpm, tpm_concerns, tpm_properties
+from longshore.planning.tpm import tpm_concerns, tpm_properties
 
 FIRMWARE_UEFI = warning(
     "firmware-uefi",
@@ -43,25 +46,24 @@ SECURE_BOOT = warning(
     "machine's own firmware stay behind, and so do its variables.",
     "A dry run tells whether it boots.",
 )
-FLAVOR_NOT_FOUND = blocker("flavor-not-found", "The target has no flavor of that name or id.", "Name one that it has.")
-FLAVOR_AMBIGUOUS = blocker(
-    "flavor-ambiguous",
-    "One flavor of the target has that name, and another has it for its id.",
-    "Give the id or name that only the one has that is meant.",
+DUPLICATE_NAME = warning(
+    "duplicate-name",
+    "Several servers of the plan are to have the same name. The target allows it, but people confuse them.",
+    "Give them names of their own (--name).",
 )
-FLAVOR_SMALLER = warning(
-    "flavor-smaller", "The flavor named is smaller than the machine.", "Name a larger one, or none: the smallest fits."
+DUPLICATE_MAC = blocker(
+    "duplicate-mac",
+    "Several adapters have the same MAC and are mapped to one network: the target refuses the second.",
+    "Map them to different networks, or change one at the source.",
 )
-FLAVOR_NARROW = warning(
-    "flavor-narrow",
-    "Each flavor that is large enough demands something of its servers' host (extra specs), or takes a device of it.",
-    "Name one with --flavor, if there is a better one. A dry run tells whether a host is found for it.",
+DUPLICATE_ADDRESS = blocker(
+    "duplicate-address",
+    "Several adapters have the same address and are mapped to one network: the target refuses the second.",
+    "Map them to different networks, or change one in the guest.",
 )
-NO_FLAVOR_LARGE_ENOUGH = blocker(
-    "no-flavor-large-enough",
-    "No flavor of the target has as many CPUs and as much memory as the machine.",
-    "Ask for a larger flavor, or name a smaller one with --flavor.",
-)
+DUPLICATE_PORT = blocker("duplicate-port", "A port is named for several adapters.", "Name one for each.")
+_NAMED = 5  # in a sentence
+K = TypeVar("K")
 _AS: dict[MachineWork, MachineWork] = {
     MigrationType.REPLICA: MigrationType.WARM,  # it is copied while it runs
     MigrationType.TEST: MigrationType.DRY_RUN,
@@ -112,7 +114,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     """
     decision = decide(machine, request, facts)
     quota = quotas([decision], facts.room, facts.source, f"{machine.name} needs")
-    concerns = [*decision.concerns, *accept_blockers(quota, request.accept)]
+    concerns = [*decision.concerns, *accept_blockers([*duplicates([decision]), *quota], request.accept)]
     if decision.flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
     landing = Landing(
@@ -148,7 +150,8 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> L
     nics = land_nics(machine, request, facts, concerns)
     largest = facts.room.largest_volume
     disks = tuple(land_disk(machine, disk, request, facts.volume_types, largest, concerns) for disk in machine.disks)
-    flavor = _choose_flavor(machine, request, facts, concerns)
+    flavor = choose_flavor(machine, request, facts.flavors, concerns)
+    concerns.extend(flavor_concerns(machine, request, flavor))
     tpm = tpm_properties(machine, flavor, facts)
     concerns.extend(tpm_concerns(machine, flavor, tpm))
     topology, odd = cpu_topology(machine, flavor, request)
@@ -167,6 +170,32 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> L
         # Two disks on one datastore needn't say the same twice
         concerns=tuple(dict.fromkeys(accept_blockers(concerns, request.accept))),
     )
+
+
+def duplicates(decisions: Sequence[LandingDecision]) -> Iterator[Concern]:
+    """Yield names and addresses that come twice. What dry runs make is gone before it could be in the way, so it
+    doesn't count."""
+    once = {decision.machine.ref: decision for decision in decisions}.values()
+    moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
+    called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)
+    for name, names in several(called):
+        yield DUPLICATE_NAME(name, f'Several servers are to be called "{name}": {some(names, _NAMED)}.')
+    nics = [(decision.machine.name, nic) for decision in moved for nic in decision.nics]
+    made = [(name, nic) for name, nic in nics if nic.port_id is None]
+    for (_, mac), names in several(((nic.network_id, nic.mac), name) for name, nic in made if nic.mac):
+        yield DUPLICATE_MAC(str(mac), f"MAC {mac} is to be on one network several times: {some(names, _NAMED)}.")
+    for (_, one), names in several(((nic.network_id, a), name) for name, nic in made for a in nic.addresses):
+        yield DUPLICATE_ADDRESS(one, f"Address {one} is to be on one network several times: {some(names, _NAMED)}.")
+    for port, names in several((nic.port_id, name) for name, nic in nics if nic.port_id is not None):
+        yield DUPLICATE_PORT(port, f"Port {port} is named several times: {some(names, _NAMED)}.")
+
+
+def several(pairs: Iterable[tuple[K, str]]) -> Iterator[tuple[K, list[str]]]:
+    """Yield keys that come more than once, with what comes with them."""
+    found: dict[K, list[str]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return ((key, values) for key, values in found.items() if len(values) > 1)
 
 
 def blocked(concerns: list[Concern]) -> InvalidInput:
@@ -188,34 +217,6 @@ def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
             yield SECURE_BOOT(
                 machine.name, f"{machine.name} boots with secure boot: only keys of Microsoft's are kept."
             )
-
-
-def _choose_flavor(
-    machine: Machine, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
-) -> Flavor | None:
-    need = f"{machine.cpus} CPU(s) and {machine.memory_mib} MiB"
-    if request.flavor is not None:
-        found = [f for f in facts.flavors if request.flavor in (f.id, f.name)]
-        if not found:
-            has = f"It has: {', '.join(sorted(f.name for f in facts.flavors))}."
-            concerns.append(FLAVOR_NOT_FOUND(request.flavor, f'The target has no flavor "{request.flavor}".', has))
-            return None
-        if len(found) > 1:
-            listed = ", ".join(f"{flavor.name} ({flavor.id})" for flavor in found)
-            concerns.append(FLAVOR_AMBIGUOUS(request.flavor, f'"{request.flavor}" can be {listed}.'))
-            return None
-        if found[0].memory_mib < machine.memory_mib or found[0].cpus < machine.cpus:
-            text = f"Flavor {found[0].name} is smaller than {machine.name}, which has {need}."
-            concerns.append(FLAVOR_SMALLER(found[0].name, text))
-        return found[0]
-    fits = smallest(machine.cpus, machine.memory_mib, facts.flavors, own=machine.server.flavor, tpm=has_tpm(machine))
-    if fits is None:
-        text = f"No flavor of the target has {need}, as {machine.name} has."
-        concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
-    elif fits.narrowing and fits.name != machine.server.flavor:
-        demands = ", ".join(fits.narrowing)
-        concerns.append(FLAVOR_NARROW(fits.name, f"Flavor {fits.name} demands of its host: {demands}."))
-    return fits
 
 
 def _as_migration(machine: Machine, request: MigrationRequest) -> tuple[Machine, MigrationRequest]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from longshore.border.texts import some
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import CopyRequest, MigrationRequest, MigrationType
-from longshore.planning.export_checks import export_concerns
 from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import blocker, information, warning
-from longshore.planning.ssh_checks import ssh_concerns
+from longshore.planning.reading_checks import export_concerns, ssh_concerns
 
 MACHINE_UNREADABLE = blocker(
     "machine-unreadable",
@@ -68,8 +68,15 @@ USB_DEVICE = warning("usb-device", "A USB device is plugged into the machine. It
 DEVICE_LEFT_BEHIND = warning(
     "device-left-behind",
     "The machine has a device that is neither a disk nor an adapter, and holds data or is the host's: persistent "
-    "memory (NVDIMM), a SCSI device, a serial or parallel port. It stays behind.",
-    "Copy what it holds to a disk in the guest, or reach it by the network.",
+    "memory (NVDIMM), a SCSI device, a serial or parallel port, a drive with a disc in it. It stays behind.",
+    "Copy what it holds to a disk in the guest, or reach it by the network. An image that nobody needs can be ejected.",
+)
+GUEST_SETTINGS_LEFT = warning(
+    "guest-settings-left",
+    "vSphere gives the guest settings to read: guestinfo.* of its configuration, or properties of a vApp, by which "
+    "cloud-init, Ignition or an appliance is set up. They aren't carried over; their values, which may be passwords, "
+    "are shown nowhere.",
+    "Give the server what its guest needs of them as user data (--user-data), or write it into a file of the guest.",
 )
 CPU_AFFINITY = warning(
     "cpu-affinity",
@@ -85,6 +92,12 @@ HOST_AFFINITY = warning(
     "host-affinity",
     "Rules of its cluster tie the machine to hosts, to other machines, or away from them. They aren't carried over.",
     "Name a server group or an availability zone that does the same.",
+)
+VIRTUALIZES = warning(
+    "virtualizes",
+    "The guest is given the processor's virtualization, for machines of its own (nested virtualization) or for "
+    "Windows' virtualization-based security. A server has it only where the target's compute nodes hand it on.",
+    "Ask the target's operator whether they do (nested KVM), or try it in a dry run.",
 )
 CPU_HOT_ADD = information(
     "cpu-hot-add",
@@ -159,6 +172,8 @@ DISK_SHARED = blocker(
     acceptable=True,
 )
 
+_NAMED = 5  # settings, in a sentence
+
 
 def against_a_move(machine: Machine) -> list[tuple[Concern, bool]]:
     """Return what of a machine itself stands against a cold move, blockers first; then what stands against a warm one.
@@ -217,10 +232,15 @@ def _host_features(machine: Machine) -> Iterator[Concern]:
         yield MEMORY_AFFINITY(name, f"{name} is pinned to NUMA nodes of its host.")
     if has.rules:
         yield HOST_AFFINITY(name, f"Rules of its cluster hold for {name}: {', '.join(has.rules)}.")
+    if has.virtualizes:
+        yield VIRTUALIZES(name, f"{name} may run virtual machines of its own; the server can't everywhere.")
     if has.cpu_hot_add:
         yield CPU_HOT_ADD(name, f"{name} can be given more CPUs while it runs; the server can't.")
     if has.memory_hot_add:
         yield MEMORY_HOT_ADD(name, f"{name} can be given more memory while it runs; the server can't.")
+    if has.guest_settings:
+        left = some(has.guest_settings, _NAMED)
+        yield GUEST_SETTINGS_LEFT(name, f"vSphere gives {name} settings that aren't carried over: {left}.")
     if has.ballooned_mib:
         yield BALLOONING(name, f"The host has taken {has.ballooned_mib} MiB of memory away from {name}.")
 

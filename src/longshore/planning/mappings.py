@@ -19,7 +19,8 @@ MAPPING_UNUSED = warning(
 
 MAPPING_SHARED = warning(
     "mapping-shared",
-    "A network or datastore is mapped by a name that several at the source have: all of them become the same.",
+    "A network, datastore, cluster or folder is mapped by a name that several at the source have: all of them become "
+    "the same.",
     "Map each by DATACENTER/NAME or its reference, or an adapter by its MAC (adapters, --adapter), where they aren't "
     "to.",
 )
@@ -31,12 +32,16 @@ MAPPING_AMBIGUOUS = blocker(
 
 
 def shared_names(
-    networks: Mapping[str, str], storage: Mapping[str, str], machines: Sequence[Machine]
+    networks: Mapping[str, str],
+    storage: Mapping[str, str],
+    machines: Sequence[Machine],
+    zones: Mapping[str, str] | None = None,
 ) -> Iterator[Concern]:
-    """Yield words that are mapped and mean more than one thing."""
+    """Yield words that are mapped and mean more than one thing. `zones`: by clusters and folders."""
     tables = (
         ("networks", networks, source_names.networks_of(machines)),
         ("datastores", storage, source_names.storage_of(machines)),
+        ("clusters or folders", zones or {}, _above(machines)),
     )
     for what, table, places in tables:
         for word, found in source_names.several(table, places):
@@ -66,13 +71,11 @@ def unused_of_entry(entry: PlannedMachine, machine: Machine) -> Iterator[Concern
 def _find_unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]) -> Iterator[Concern]:
     networks = {word for place in source_names.networks_of(machines) for word in place.words}
     storage = {word for place in source_names.storage_of(machines) for word in place.words}
-    places = {machine.cluster for machine in machines}
-    places |= {folder for machine in machines for folder in _above(machine.folder)}
     there: dict[str, tuple[str, Collection[str]]] = {
         "networks": ("network", networks),
         "subnets": ("network", networks),
         "storage": ("datastore or volume type", storage),
-        "zones": ("cluster or folder", places - {""}),
+        "zones": ("cluster or folder", {word for place in _above(machines) for word in place.words}),
     }
     who = machines[0].name if len(machines) == 1 else "No machine"
     for table, mapped in tables.items():
@@ -85,11 +88,9 @@ def _find_unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Mac
             yield MAPPING_UNUSED(name, text, _suggest(name, used))
 
 
-def _above(folder: str) -> Iterator[str]:
-    """Return a folder and the folders that it is in."""
-    while folder:
-        yield folder
-        folder = folder.rpartition("/")[0]
+def _above(machines: Sequence[Machine]) -> list[source_names.NamedPlace]:
+    """Return the clusters and folders that these machines are in, each once."""
+    return list(dict.fromkeys(place for machine in machines for place in source_names.above(machine)))
 
 
 def _suggest(name: str, used: Collection[str]) -> str | None:

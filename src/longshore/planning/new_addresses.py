@@ -4,7 +4,7 @@ What is asked for is checked against the target's subnets while the machine stil
 addresses that are written into the guest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
 from typing import Literal
@@ -198,7 +198,7 @@ def address_concerns(
     for old, new in zip(nic.addresses, moved or (), strict=False):
         if old == new:
             continue
-        subnet = _subnet_with(new, subnets)
+        subnet = subnet_with(new, subnets)
         if subnet is None:
             yield _outside(nic, network, new)
         elif subnet.gateway == new:
@@ -209,7 +209,7 @@ def address_concerns(
 
 def _of_given(nic: Nic, network: Network, subnets: tuple[Subnet, ...], given: Addressing) -> Iterator[Concern]:
     for one in given.interfaces:
-        address, subnet = str(one.ip), _subnet_with(str(one.ip), subnets)
+        address, subnet = str(one.ip), subnet_with(str(one.ip), subnets)
         if subnet is None:
             yield _outside(nic, network, address)
             continue
@@ -234,7 +234,7 @@ def _outside(nic: Nic, network: Network, address: str) -> Concern:
     return NEW_ADDRESS_OUTSIDE(address, text, f"{NEW_ADDRESS_OUTSIDE.advice} It has: {has}.")
 
 
-def _subnet_with(address: str, subnets: tuple[Subnet, ...]) -> Subnet | None:
+def subnet_with(address: str, subnets: Iterable[Subnet]) -> Subnet | None:
     return next((subnet for subnet in subnets if ip_address(address) in ip_network(subnet.cidr)), None)
 
 

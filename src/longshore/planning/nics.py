@@ -18,6 +18,7 @@ from longshore.planning.new_addresses import (
     network_of,
     port_concerns,
     subnet_of,
+    subnet_with,
     unused_rules,
     wanted_addresses,
     wishes_of,
@@ -246,7 +247,6 @@ def _land_on_network(
     if not plugged and not wishes.unplugged:
         text = f"{nic.label} is unplugged at the source, and so it arrives: its port is down."
         concerns.append(ADAPTER_UNPLUGGED(nic.label, text))
-    gateways = _gateways(network.subnets)
     groups = security_groups(nic, request, facts.choices, concerns)
     if groups and not (network.port_security and network.subnets):
         text = f'On network "{network.name}" {nic.label} can have no security group: nothing is filtered there.'
@@ -259,6 +259,17 @@ def _land_on_network(
     allowed = tuple(dict.fromkeys((*pairs, *named))) if network.port_security else ()
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
+    landing = NicLanding(
+        nic.key,
+        network.id,
+        None,
+        (),
+        subnet_id,
+        security_groups=groups,
+        floating=floating,
+        plugged=plugged,
+        gateways=_gateways(network.subnets),
+    )
     if not network.owned and not rehearsed:
         concerns.append(
             NETWORK_NOT_OWNED(
@@ -271,36 +282,13 @@ def _land_on_network(
             addresses_left = ", ".join(one.address for one in allowed)
             text = f'{nic.label} may speak for {addresses_left}; on network "{network.name}" it may not.'
             concerns.append(ALLOWED_ADDRESSES_LEFT(nic.label, text))
-        return NicLanding(
-            nic.key,
-            network.id,
-            None,
-            (),
-            subnet_id,
-            security_groups=groups,
-            floating=floating,
-            plugged=plugged,
-            gateways=gateways,
-        )
+        return landing
     concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
     asked = _asked(nic, request)
     taken = frozenset() if request.isolated or (rehearsed and asked is None) else facts.addresses_in_use
-    if asked is None:
-        addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
-    else:
-        addresses = tuple(_free(nic, asked, network, taken, concerns))
-    return NicLanding(
-        nic.key,
-        network.id,
-        nic.mac or None,
-        addresses,
-        subnet_id,
-        security_groups=groups,
-        floating=floating,
-        allowed_addresses=allowed,
-        chosen=asked is not None,
-        plugged=plugged,
-        gateways=gateways,
+    addresses = tuple(_addresses(nic, asked, network, subnets, taken, concerns))
+    return replace(
+        landing, mac=nic.mac or None, addresses=addresses, allowed_addresses=allowed, chosen=asked is not None
     )
 
 
@@ -327,32 +315,6 @@ def _asked(nic: Nic, request: MigrationRequest) -> tuple[str, ...] | None:
     if isinstance(given, Addressing):
         return given.addresses
     return () if given is not None else wanted.moved(nic)
-
-
-def _free(
-    nic: Nic,
-    asked: tuple[str, ...],
-    network: Network,
-    taken: frozenset[tuple[str, str]],
-    concerns: list[Concern],
-) -> Iterator[str]:
-    for text in asked:
-        if ipaddress.ip_address(text).is_link_local:
-            continue
-        subnet = _subnet_of(text, network.subnets)
-        if subnet is not None and (refusal := _refusal(nic, subnet, text)) is not None:
-            concerns.extend(refusal)
-        elif (network.id, text) in taken:
-            concerns.append(_in_use(nic, network, text))
-        elif subnet is not None:
-            yield text
-        elif text in nic.addresses:  # which no rule moves
-            said = f'{text} of {nic.label} is in no subnet of "{network.name}": the target gives another address.'
-            concerns.append(ADDRESS_OUTSIDE_SUBNET(text, said))
-
-
-def _in_use(nic: Nic, network: Network, address: str) -> Concern:
-    return ADDRESS_IN_USE(address, f'{address} of {nic.label} is taken on network "{network.name}".')
 
 
 def _subnets(nic: Nic, network: Network, wanted: str | None, concerns: list[Concern]) -> tuple[Subnet, ...]:
@@ -383,35 +345,32 @@ def _mac_concerns(nic: Nic, network: Network, facts: TargetFacts, rehearsed: boo
         yield MAC_IN_USE(nic.mac, f'MAC {nic.mac} of {nic.label} is in use on network "{network.name}" already.')
 
 
-def _addresses(
+def _addresses(  # noqa: PLR0917
     nic: Nic,
+    asked: tuple[str, ...] | None,
     network: Network,
     subnets: tuple[Subnet, ...],
     taken: frozenset[tuple[str, str]],
     concerns: list[Concern],
 ) -> Iterator[str]:
-    for text in nic.addresses:
-        address = ipaddress.ip_address(text)
-        if address.is_link_local:
+    """Yield the addresses that a port can have: those that are `asked` for, anywhere on the network, else the
+    guest's."""
+    for text in nic.addresses if asked is None else asked:
+        if ipaddress.ip_address(text).is_link_local:
             continue
-        subnet = _subnet_of(text, subnets)
-        if subnet is None:
-            mapped = subnets != network.subnets
-            where = "isn't in the subnet it is mapped to" if mapped else f'is in no subnet of "{network.name}"'
-            concerns.append(
-                ADDRESS_OUTSIDE_SUBNET(text, f"{text} of {nic.label} {where}: the target gives another address.")
-            )
-        elif (refusal := _refusal(nic, subnet, text)) is not None:
+        subnet = subnet_with(text, subnets if asked is None else network.subnets)
+        if subnet is not None and (refusal := _refusal(nic, subnet, text)) is not None:
             concerns.extend(refusal)
-        elif (network.id, text) in taken:
-            concerns.append(_in_use(nic, network, text))
-        else:
+        elif (network.id, text) in taken and (subnet is not None or asked is not None):
+            said = f'{text} of {nic.label} is taken on network "{network.name}".'
+            concerns.append(ADDRESS_IN_USE(text, said))
+        elif subnet is not None:
             yield text
-
-
-def _subnet_of(address: str, subnets: Iterable[Subnet]) -> Subnet | None:
-    found = ipaddress.ip_address(address)
-    return next((subnet for subnet in subnets if found in ipaddress.ip_network(subnet.cidr)), None)
+        elif text in nic.addresses:  # one that is asked for, and in no subnet, is told by `address_concerns`
+            mapped = asked is None and subnets != network.subnets
+            where = "isn't in the subnet it is mapped to" if mapped else f'is in no subnet of "{network.name}"'
+            said = f"{text} of {nic.label} {where}: the target gives another address."
+            concerns.append(ADDRESS_OUTSIDE_SUBNET(text, said))
 
 
 def _refusal(nic: Nic, subnet: Subnet, address: str) -> list[Concern] | None:

@@ -55,8 +55,8 @@ TRUNK_LEFT = blocker(
 PORT_FEATURES_LEFT = warning(
     "port-features-left",
     "A port of the server has what no new port is given: a way of its own to be bound (vnic type), a QoS policy, DHCP "
-    "options.",
-    "Make the port beforehand as it should be, and name it (--port MAC=ID).",
+    "options, port forwardings of a floating IP.",
+    "Make the port beforehand as it should be, with what is forwarded to it, and name it (--port MAC=ID).",
 )
 NOT_ONE_MOMENT = warning(
     "not-one-moment",

@@ -6,7 +6,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Choices, Named, Present
-from longshore.planning.kinds import blocker, warning
+from longshore.planning.kinds import ConcernKind, blocker, warning
 
 ZONE_MISSING = blocker(
     "availability-zone-missing", "The target has no such availability zone for servers.", "Name one that it has."
@@ -82,27 +82,18 @@ def placement_concerns(request: MigrationRequest, choices: Choices | None) -> It
     if key and key not in choices.key_pairs:
         yield KEY_PAIR_MISSING(key, f'The user has no key pair "{key}".', _has(choices.key_pairs))
     if request.server_group:
-        found = _find_named(request.server_group, choices.server_groups)
-        if not found:
-            text = f'The project has no server group "{request.server_group}".'
-            yield SERVER_GROUP_MISSING(request.server_group, text, _has(g.name for g in choices.server_groups))
-        if len(found) > 1:
-            yield NAME_AMBIGUOUS(request.server_group, f"Several server groups can be meant: {_listed(found)}.")
+        yield from _named("server group", request.server_group, choices.server_groups, SERVER_GROUP_MISSING)
     for name in request.security_groups or ():
-        found = _find_named(name, choices.security_groups)
-        if not found:
-            text = f'The project has no security group "{name}".'
-            yield SECURITY_GROUP_MISSING(name, text, _has(g.name for g in choices.security_groups))
-        if len(found) > 1:
-            yield NAME_AMBIGUOUS(name, f"Several security groups can be meant: {_listed(found)}.")
+        yield from _named("security group", name, choices.security_groups, SECURITY_GROUP_MISSING)
 
 
-def _find_named(name_or_id: str, things: tuple[Named, ...]) -> list[Named]:
-    return [thing for thing in things if name_or_id in (thing.id, thing.name)]
-
-
-def _listed(things: Iterable[Named]) -> str:
-    return ", ".join(f"{thing.name} ({thing.id})" for thing in things)
+def _named(what: str, word: str, things: tuple[Named, ...], missing: ConcernKind) -> Iterator[Concern]:
+    found = [thing for thing in things if word in (thing.id, thing.name)]
+    if not found:
+        yield missing(word, f'The project has no {what} "{word}".', _has(thing.name for thing in things))
+    if len(found) > 1:
+        listed = ", ".join(f"{thing.name} ({thing.id})" for thing in found)
+        yield NAME_AMBIGUOUS(word, f"Several {what}s can be meant: {listed}.")
 
 
 def _has(names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ for the same plan, without what Longshore would do anyway. `schema` is for edito
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
 from typing import Any
 
@@ -29,10 +29,11 @@ from longshore.model.plan import (
 )
 from longshore.model.request import MigrationRequest
 from longshore.planning import written
-from longshore.planning.faults import Path, RequestFault, describe_path
+from longshore.planning.faults import Path, RequestFault
 from longshore.planning.plan_validation import check_plan
 from longshore.planning.validation import check_request
 
+_REFUSED = "plan-refused"
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _OWN_OF_VOLUME = tuple(f.name for f in fields(PlannedVolume) if f.name != "options")
 _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
@@ -42,14 +43,8 @@ _REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 def read(text: str, file: str) -> Plan:
     """Read a plan's file. Raises InvalidInput that begins with file and line."""
-
-    def understand(data: Any) -> Plan:
-        plan = parse(data)
-        check_plan(plan)
-        return plan
-
     empty = "A plan has a name, a source, a target and machines."
-    return written.read(text, file, understand, empty=empty, code="plan-refused")
+    return written.read(text, file, _judged, empty=empty, code=_REFUSED)
 
 
 def parse(data: Any) -> Plan:
@@ -70,11 +65,11 @@ def parse(data: Any) -> Plan:
             raise RequestFault(("limits", name), f'"{name}" has to be a whole number of at least 1.')
     defaults = written.options(written.table(top.get("defaults"), ("defaults",), sorted(_FOR_ALL)), ("defaults",))
     machines = [
-        _machine(entry, ("machines", number))
+        _entry(entry, "machine", _OWN, OPTIONS, ("machines", number))
         for number, entry in enumerate(written.entries(top.get("machines"), ("machines",)))
     ]
     volumes = [
-        _volume(entry, ("volumes", number))
+        _entry(entry, "volume", _OWN_OF_VOLUME, OF_VOLUMES, ("volumes", number))
         for number, entry in enumerate(written.entries(top.get("volumes"), ("volumes",)))
     ]
     _refuse_twice(machines, "machine")
@@ -90,25 +85,18 @@ def parse(data: Any) -> Plan:
 
 def from_plain(data: Any) -> Plan:
     """Read a plan from plain data that no file stands behind. Raises InvalidInput that names the place."""
-    try:
-        plan = parse(data)
-        check_plan(plan)
-    except RequestFault as fault:
-        raise _locate(fault) from None
-    return plan
+    return written.understood(data, _judged, _REFUSED)
 
 
 def from_store(data: Any) -> Plan:
     """Read a plan that is kept. What is in it was judged when it was taken, and isn't again."""
-    try:
-        return parse(data)
-    except RequestFault as fault:
-        raise _locate(fault) from None
+    return written.understood(data, parse, _REFUSED)
 
 
-def _locate(fault: RequestFault) -> InvalidInput:
-    where = describe_path(fault.path)
-    return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused", field=where)
+def _judged(data: Any) -> Plan:
+    plan = parse(data)
+    check_plan(plan)
+    return plan
 
 
 def write(plan: Plan) -> str:
@@ -136,11 +124,11 @@ def request_of(options: Mapping[str, Any]) -> MigrationRequest:
     try:
         request = _REQUEST.validate_python(dict(options))
     except ValidationError as error:
-        raise InvalidInput(written.sentence(error), code="plan-refused") from None
+        raise InvalidInput(written.sentence(error), code=_REFUSED) from None
     try:
         check_request(request)
     except InvalidInput as error:
-        raise InvalidInput(error.message, advice=error.advice, code="plan-refused") from None
+        raise InvalidInput(error.message, advice=error.advice, code=_REFUSED) from None
     return request
 
 
@@ -190,25 +178,14 @@ def schema() -> dict[str, Any]:
 # Reading
 
 
-def _machine(entry: Any, path: Path) -> dict[str, Any]:
-    if isinstance(entry, str):
-        entry = {"machine": entry}
-    table = written.table(entry, path, [*_OWN, *sorted(OPTIONS)])
-    if not isinstance(table.get("machine"), str) or not table["machine"]:
-        raise RequestFault(path, 'Each machine needs "machine": its name, inventory path or reference.')
-    return _with_options(table, _OWN, path)
+_CALLED = {"machine": "its name, inventory path or reference", "volume": "its name or id"}
 
 
-def _volume(entry: Any, path: Path) -> dict[str, Any]:
-    if isinstance(entry, str):
-        entry = {"volume": entry}
-    table = written.table(entry, path, [*_OWN_OF_VOLUME, *sorted(OF_VOLUMES)])
-    if not isinstance(table.get("volume"), str) or not table["volume"]:
-        raise RequestFault(path, 'Each volume needs "volume": its name or id.')
-    return _with_options(table, _OWN_OF_VOLUME, path)
-
-
-def _with_options(table: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Any]:
+def _entry(entry: Any, kind: str, names: Sequence[str], known: Collection[str], path: Path) -> dict[str, Any]:
+    """`names`: of what it has for itself; `known`: its options."""
+    table = written.table({kind: entry} if isinstance(entry, str) else entry, path, [*names, *sorted(known)])
+    if not isinstance(table.get(kind), str) or not table[kind]:
+        raise RequestFault(path, f'Each {kind} needs "{kind}": {_CALLED[kind]}.')
     wave = table.get("wave", 1)
     if isinstance(wave, bool) or not isinstance(wave, int) or wave < 0:
         raise RequestFault((*path, "wave"), '"wave" has to be a whole number, 0 or more.')

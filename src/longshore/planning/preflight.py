@@ -12,10 +12,10 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import QuotaRoom, SourceRoom
-from longshore.planning.cross_machine_checks import duplicates, storage_concerns, twice
+from longshore.planning.cross_machine_checks import shared_disks, storage_concerns, twice
 from longshore.planning.facts import TargetFacts
 from longshore.planning.kinds import accept_blockers
-from longshore.planning.landing import LandingDecision, decide
+from longshore.planning.landing import LandingDecision, decide, duplicates
 from longshore.planning.source_quota import Mover, quotas
 from longshore.planning.volumes import VolumeFacts, decide_volume
 
@@ -73,7 +73,7 @@ class Preflight:
         what = "machines and volumes" if self._decisions and self._volumes else "machines"
         what = what if self._decisions else "volumes"
         who = f"the plan's {len(movers)} {what} need" if len(movers) > 1 else f"{movers[0].machine.name} needs"
-        common = [*twice(movers), *duplicates(self._decisions)]
+        common = [*twice(movers), *shared_disks(movers), *duplicates(self._decisions)]
         common.extend(quotas(movers, *self._rooms, who, at_once))
         if inventory is not None:
             common.extend(storage_concerns(self._decisions, inventory, at_once))

@@ -75,12 +75,12 @@ def propose(  # noqa: PLR0917
     stored = source_names.storage_of(machines)
     for word, place in _undecided(stored, storage, "datastores", STORAGE_DEFAULT, concerns):
         _storage(word, place, offer, storage, concerns)
-    concerns.extend(shared_names(networks, storage, machines))
     same = {
         c: z for c in {m.cluster for m in machines} for z in offer.zones if can_be_read(c) and c.lower() == z.lower()
     }
     flavors = given.flavors or tuple(_flavors(machines, offer.flavors, concerns))
     mappings = Mappings(networks, subnets, storage, {**same, **given.zones}, flavors)
+    concerns.extend(shared_names(networks, storage, machines, mappings.zones))
     plan = Plan(name=name, source=source, target=target, machines=name_machines(machines), mappings=mappings)
     return Proposal(plan, concerns)
 

@@ -16,7 +16,7 @@ from longshore.model.plan import NAME, OPTIONS
 from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import written
-from longshore.planning.faults import Path, RequestFault, describe_path
+from longshore.planning.faults import Path, RequestFault
 from longshore.planning.planfile import request_of
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_calendar, parse_schedule
@@ -67,11 +67,7 @@ def read(text: str, file: str) -> Written:
 
 def from_plain(data: Any) -> Written:
     """Read replicas from plain data that no file stands behind. Raises InvalidInput that names the place."""
-    try:
-        return parse(data)
-    except RequestFault as fault:
-        where = describe_path(fault.path)
-        raise InvalidInput(f"{where}: {fault.text}" if where else fault.text, code=CODE) from None
+    return written.understood(data, parse, CODE)
 
 
 def parse(data: Any) -> Written:
@@ -210,7 +206,7 @@ def _plain_gate(gate: Gate) -> dict[str, Any]:
 
 def _without_usual(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as a request has them all, without those that are what they would be anyway."""
-    usual = _usual()
+    usual: dict[str, Any] = MigrationRequest().to_json()
     found: dict[str, Any] = {}
     for name, value in options.items():
         if name not in OF_REPLICAS or value == usual[name]:
@@ -218,8 +214,3 @@ def _without_usual(options: Mapping[str, Any]) -> dict[str, Any]:
         tabled = isinstance(value, dict) and isinstance(usual[name], dict) and usual[name]
         found[name] = {key: one for key, one in value.items() if one != usual[name].get(key)} if tabled else value
     return found
-
-
-def _usual() -> dict[str, Any]:
-    plain_form: dict[str, Any] = MigrationRequest().to_json()
-    return plain_form

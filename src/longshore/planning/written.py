@@ -20,7 +20,7 @@ from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.model.source_marks import SourceMarks
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
-from longshore.planning.faults import Path, RequestFault
+from longshore.planning.faults import Path, RequestFault, describe_path
 
 T = TypeVar("T")
 _FORMS = frozenset({Addressing.__name__, "str", "tuple[str, ...]"})  # alternatives, in what pydantic says of a place
@@ -50,6 +50,16 @@ def read(text: str, file: str, understand: Callable[[Any], T], *, empty: str, co
         return understand(plain(root))
     except RequestFault as fault:
         raise InvalidInput(f"{file}, line {_line(root, fault.path)}: {fault.text}", code=code) from None
+
+
+def understood(data: Any, understand: Callable[[Any], T], code: str) -> T:
+    """Return what is made of plain data that no file stands behind. Raises InvalidInput that names the place."""
+    try:
+        return understand(data)
+    except RequestFault as fault:
+        where = describe_path(fault.path)
+        text = f"{where}: {fault.text}" if where else fault.text
+        raise InvalidInput(text, code=code, field=where) from None
 
 
 def write(data: Mapping[str, Any]) -> str:

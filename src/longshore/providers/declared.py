@@ -96,13 +96,15 @@ class ProviderType:
     read_login: Callable[[str | None], tuple[dict[str, Any], dict[str, str]]] | None = None
     # Raises InvalidInput for settings and secrets that lack something, before anybody is asked for more
     refuse_incomplete: Callable[[Mapping[str, Any], Mapping[str, str]], None] | None = None
-    refuse_missing_library: Callable[[Mapping[str, Any]], None] | None = None
-    asks_relays: Callable[[Mapping[str, Any]], bool] | None = None  # whether volumes are reached through relays
+    refuse_missing_library: Callable[[Mapping[str, Any]], None] = lambda _settings: None
+    # Whether volumes are reached through relays
+    asks_relays: Callable[[Mapping[str, Any]], bool] = lambda _settings: False
     open_relays: Callable[[Any, Mapping[str, str], RelayLedger], Relays] | None = None
-    reads_whole: Callable[[Mapping[str, Any]], bool] | None = None  # whether disks are read as a whole each time
+    # Whether disks are read as a whole each time
+    reads_whole: Callable[[Mapping[str, Any]], bool] = lambda _settings: False
     attaches: bool = False  # relays aren't servers that are made, but disks attached to one that is there
     # Secrets that open nothing by these settings, and aren't kept with them
-    unneeded: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
+    unneeded: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _settings: frozenset()
     # What is kept with the secrets of one that let us in, so that nobody has to work it out again
     derived: Callable[[Any], dict[str, str]] | None = None
     # Secrets that nobody is asked for, by the settings and secrets that there are: made when it is added

@@ -31,7 +31,10 @@ _MOST_ADDRESSES = 4  # of a name that are tried: whoever owns it may give it hun
 def addresses(host: str, port: int, reach: Reach | None) -> list[str]:
     """Return those addresses of a name that may be connected to. Raises AccessDenied when there are others only,
     OSError."""
-    found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except UnicodeError:  # vcenter..example, or a part that is longer than names have
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
     permitted = [address for address in dict.fromkeys(found) if reach is None or reach.permits(address)]
     if not permitted:
         raise refused(host)

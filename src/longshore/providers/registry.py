@@ -48,7 +48,7 @@ def moves_from(kind: str, settings: Mapping[str, Any]) -> list[PlannedType]:
 
 def _tells_changes(known: ProviderType, settings: Mapping[str, Any]) -> bool:
     """Tell whether machines run there, and what they write can be read without all the rest."""
-    return known.kind.traits.runs and not (known.reads_whole and known.reads_whole(settings))
+    return known.kind.traits.runs and not known.reads_whole(settings)
 
 
 def sides_of(kind: str) -> list[Side]:
@@ -77,15 +77,12 @@ def connect(
 
 def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
     """Raise InvalidInput when the settings name a library for reading disks that isn't on this machine."""
-    refuse = provider_type(kind).refuse_missing_library
-    if refuse is not None:
-        refuse(settings)
+    provider_type(kind).refuse_missing_library(settings)
 
 
 def asks_relays(kind: str, settings: Mapping[str, Any]) -> bool:
     """Tell whether volumes of this provider are reached through relays."""
-    asks = provider_type(kind).asks_relays
-    return asks is not None and asks(settings)
+    return provider_type(kind).asks_relays(settings)
 
 
 def keeper_in(kind: str, settings: Mapping[str, Any]) -> str | None:
@@ -96,8 +93,7 @@ def keeper_in(kind: str, settings: Mapping[str, Any]) -> str | None:
 
 def unneeded_secrets(kind: str, settings: Mapping[str, Any]) -> frozenset[str]:
     """Return the secrets that open nothing by these settings."""
-    unneeded = provider_type(kind).unneeded
-    return unneeded(settings) if unneeded is not None else frozenset()
+    return provider_type(kind).unneeded(settings)
 
 
 def open_relays(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:

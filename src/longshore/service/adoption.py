@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from longshore.api.adoption import FoundReplica, NewAdoption
-from longshore.engine import embedded
+from longshore.api.replicas import FoundReplica, NewAdoption
 from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.replicas.found import find_replicas
@@ -15,7 +14,9 @@ from longshore.model.replica import Protection
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import check_request
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.queued import added
 from longshore.service.remote import refuse_unsafe
+from longshore.service.shapes import shaped
 from longshore.store import NewMigration, ProviderRecord, Store
 
 router = judged_router("/v1")
@@ -39,8 +40,7 @@ def adopt(body: NewAdoption, store: TheStore, clouds: TheClouds, caller: TheCall
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a point becomes a machine: leave them out.")
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
-    if caller.remote:
-        refuse_unsafe(asdict(request))
+    refuse_unsafe(caller, asdict(request))
     check_request(request, within=("request",))
     target = _own(store, body.target)
     listed = _find(store, clouds, target)
@@ -72,13 +72,12 @@ def _take(store: Store, target: ProviderRecord, taken: Sequence[Found], request:
     ]
     if not new:
         return
-    store.migrations.add_together(new)
+    added(store, new)
     for one in taken:
         text = f"Adopted from {target.name}, with {len(one.points)} point(s). Its source isn't known."
         store.events.say(one.id, None, text)
         for sentence in one.refused:
             store.events.say(one.id, None, sentence, "warning")
-    embedded.ensure_running(store.state)
 
 
 def _own(store: Store, name: str) -> ProviderRecord:
@@ -121,10 +120,9 @@ def _named(listed: Sequence[Found], word: str) -> Found:
 
 
 def _shown(one: Found, objection: str | None, *, adopted: bool = False) -> FoundReplica:
-    return FoundReplica(
-        id=one.id,
-        machine_name=one.machine_name,
-        machine_ref=one.machine_ref,
+    return shaped(
+        FoundReplica,
+        one,
         disks=len(one.volumes),
         size=sum(disk.size for disk in one.disks),
         points=len(one.points),

@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from longshore.api.refused import sentence_of
 from longshore.configuration import Configuration
 from longshore.errors import (
     AccessDenied,
@@ -20,12 +22,13 @@ from longshore.errors import (
     NotFound,
     NotInstalled,
     Overstepped,
+    ProviderError,
     Unreachable,
 )
 from longshore.model.job import JobKind
-from longshore.model.plan import NAME
 from longshore.processes.apart import Apart
 from longshore.processes.installed import MOVING, missing_module, refuse_without
+from longshore.service import turns
 from longshore.service.apart import prepare
 from longshore.service.bodies import Bodies, TooLarge, TooSlow
 from longshore.service.caller import Access, Forbidden
@@ -34,8 +37,6 @@ from longshore.service.kept_inventories import KeptInventories
 from longshore.service.refusals import body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
-from longshore.service.streams import Streams
-from longshore.service.turns import COME_AGAIN, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
 from longshore.vault.kept_blocks import KeptBlocks
 
@@ -46,6 +47,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (AccessDenied, 403),
     (Forbidden, 403),
     (Unreachable, 502),
+    (ProviderError, 502),
     (Busy, 429),
     (NotConfined, 503),
     (NotInstalled, 503),
@@ -56,7 +58,6 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 ]
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
-_NAMES = "A name has a to z, 0 to 9, dots, dashes and underscores, 100 at most, and begins with a letter or digit."
 _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
 
 
@@ -123,10 +124,10 @@ def _without_routes(
     app.state.inventories = KeptInventories()
     app.state.access = access
     app.state.bodies = Bodies(body_limit)
-    app.state.turns = turns_at_clouds()
-    app.state.fetching = turns_of_files()
+    app.state.turns = turns.Turns(turns.OF_CLOUDS, turns.QUEUE, turns.OF_ALL_CLOUDS)
+    app.state.fetching = turns.Turns(turns.OF_FILES, turns.OF_FILES, turns.OF_ALL_FILES)
     app.state.kept_blocks = KeptBlocks(_KEPT, _KEPT_FOR) if lasting else None
-    app.state.streams = Streams()
+    app.state.streams = turns.Streams()
     if access is not None:
         from longshore.service.gate import Gate  # commands have none
 
@@ -136,7 +137,7 @@ def _without_routes(
     @app.exception_handler(LongshoreError)
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        headers = {"Retry-After": str(COME_AGAIN)} if status == 429 else None
+        headers = {"Retry-After": str(turns.COME_AGAIN)} if status == 429 else None
         return JSONResponse(body_of(error), status, headers)
 
     @app.exception_handler(ModuleNotFoundError)
@@ -145,6 +146,15 @@ def _without_routes(
         if said is None:
             raise error
         return explained(request, said)
+
+    @app.exception_handler(UnicodeEncodeError)
+    @app.exception_handler(DataError)
+    def unheld(_request: Request, error: Exception) -> JSONResponse:
+        """JSON can hold half of a letter (\\ud800) and NUL, and a database can't."""
+        if isinstance(error, DataError) and "NUL" not in str(error.orig):
+            raise error
+        said = "A text that was sent holds a NUL or half of a letter, which can't be kept."
+        return JSONResponse({"code": "invalid-input", "message": said}, 400)
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:
@@ -159,9 +169,7 @@ def _without_routes(
             why = f"{str(fault['ctx']['error']).rstrip('.')}, at character {fault['loc'][-1]}"
             return JSONResponse({"code": "invalid-input", "message": f"The body isn't JSON ({why})."}, 400)
         where = ".".join(str(part) for part in fault["loc"][1:])
-        if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
-            return JSONResponse({"code": "invalid-input", "message": _NAMES, "field": where}, 400)
-        body = {"code": "invalid-input", "message": f"{where or 'body'}: {fault['msg']}."}
+        body = {"code": "invalid-input", "message": sentence_of(fault, where)}
         return JSONResponse(body | {"field": where} if where else body, 400)
 
     return app

@@ -1,7 +1,7 @@
 """Policies of backups: made, shown, changed, run, deleted."""
 
 import uuid
-from dataclasses import replace
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,47 +11,38 @@ from longshore.api.backup_policies import (
     BackupPolicy,
     BackupPolicyChange,
     BackupPolicyDetails,
-    KeptPoint,
     NewBackupPolicy,
-    PointTrial,
-    PolicyBackup,
-    PolicyCopy,
-    PolicyProof,
-    PolicyRun,
-    PolicyVerification,
 )
 from longshore.api.schemas import PlanConcern
 from longshore.engine import embedded
-from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import run_concerns
 from longshore.flows.backups.by_policy import backup_request
-from longshore.flows.backups.clocks import next_proof, next_verification
-from longshore.flows.backups.looking_up import look_up
-from longshore.flows.backups.retention import decide_of_policy, suspects_of
+from longshore.flows.backups.clocks import next_due
+from longshore.flows.backups.looking_up import look_up, look_up_again
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
+from longshore.model.machine import Machine
 from longshore.model.request import BackupRequest, MigrationRequest, PolicyRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import blocked
+from longshore.planning.plan_kinds import MACHINE_NOT_FOUND
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
-from longshore.providers.vault.source import machine_of
+from longshore.service.backup_policies_shown import fields_shown, judged_points, shown_policy
 from longshore.service.caller import Caller
 from longshore.service.new_backups import told
-from longshore.service.parts import DryRun, TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.parts import DryRun, TheCaller, TheClouds, ThePolicy, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.service.remote import refuse_unsafe
-from longshore.service.shapes import T, shaped
+from longshore.service.shapes import shaped, shown_concern
 from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
-from longshore.store.backup_policies import kept_filter
-from longshore.store.rows import filled
-from longshore.store.tables import with_zone, without_zone
-from longshore.vault.holds import holds
-from longshore.vault.points import points
+from longshore.store.rows import filled, in_json
+from longshore.store.tables import without_zone
 
 router = judged_router("/v1")
 _NEVER = "never"
@@ -83,27 +74,16 @@ def add(
     id_: str,
     *,
     paused: bool = False,
+    missing: bool = False,
     dry_run: bool = False,
 ) -> BackupPolicy:
-    """Make a policy of this id, or in a dry run only answer it. Raises InvalidInput, NotFound, Conflict, and whatever
-    the source and the vault say.
+    """Make a policy of this id, or in a dry run only answer it. `missing`: machines that it names may be missing; its
+    runs tell of those. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say.
     """
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     _refuse_playbooks(caller, body.before, body.after)
-    now = datetime.now(UTC)
-    with said_of("schedule"):
-        due = next_time(parse_calendar(body.schedule), now, id_)
-    with said_of("retention"):
-        retention = write_retention(parse_retention(body.retention))
-    verify = body.verify if body.verify != _NEVER else None
-    with said_of("verify"):
-        verify_due_at = next_verification(verify, id_, now) if verify else None
-    prove = _proof_asked(store, body.prove, body.prove_on)
-    with said_of("prove_networks"):
-        check_request(MigrationRequest(networks=body.prove_networks))
-    with said_of("prove"):
-        prove_due_at = next_proof(body.prove, id_, now) if prove["prove"] and body.prove else None
+    rules = _rules_asked(store, body, id_)
     with said_of("source"):
         source = store.providers.get(body.source)
     with said_of("vault"):
@@ -112,9 +92,9 @@ def add(
         raise InvalidInput(
             "What is in a vault isn't backed up once more.", advice="Name the machines' own source.", field="source"
         )
-    if not caller.remote and not store.state.shared_database:
+    if caller.works_here(store):
         refuse_missing_library(source.kind, source.settings)
-    _refuse_unknown(clouds, source.id, body.machines)
+    _refuse_unknown(clouds, source.id, body.machines, missing=missing)
     with clouds.vault(vault.id, "write"):
         pass  # it can be opened
     new = filled(
@@ -122,14 +102,9 @@ def add(
         body,
         machines=tuple(body.machines),
         wanted=body.filter,
-        retention=retention,
-        verify=verify,
-        due_at=without_zone(due),
-        verify_due_at=verify_due_at,
         paused=paused,
         copy_to=_second_vault(store, clouds, vault.id, body.copy_to),
-        prove_due_at=prove_due_at,
-        **prove,
+        **{"verify_due_at": None, "prove_due_at": None, **rules},
     )
     record = NewMigration(
         machine_name=body.name,
@@ -143,33 +118,32 @@ def add(
     )
     (added,) = store.migrations.add_together([record], dry_run=dry_run)
     if dry_run:
-        return _policy(store, _unmade(added, new))
+        return shown_policy(store, _unmade(added, new))
     embedded.ensure_running(store.state)
-    return _policy(store, store.backup_policies.get(id_))
+    return shown_policy(store, store.backup_policies.get(id_))
 
 
 @router.get("/backup-policies")
 def policies(store: TheStore) -> list[BackupPolicy]:
     """List the backup policies, by name."""
-    return [_policy(store, policy) for policy in store.backup_policies.all()]
+    return [shown_policy(store, policy) for policy in store.backup_policies.all()]
 
 
 @router.get("/backup-policies/{policy}")
-def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetails:
+def policy(policy: ThePolicy, store: TheStore, clouds: TheClouds) -> BackupPolicyDetails:
     """Show a policy, by name or id, with the result of its last run, and its points in the vault, each with why it
     stays.
     """
-    found = store.backup_policies.get(policy)
     try:
-        kept, error = judged_points(store, clouds, found), None
+        kept, error = judged_points(store, clouds, policy), None
     except LongshoreError as fault:
         kept, error = [], str(fault)
-    return shaped(BackupPolicyDetails, found, **_shown(store, found), points=kept, points_error=error)
+    return shaped(BackupPolicyDetails, policy, **fields_shown(store, policy), points=kept, points_error=error)
 
 
 @router.patch("/backup-policies/{policy}")
 def change(
-    policy: str,
+    policy: ThePolicy,
     body: BackupPolicyChange,
     store: TheStore,
     clouds: TheClouds,
@@ -180,38 +154,16 @@ def change(
     """Change what a policy backs up, when, and how long it keeps that; pause it, or end the pause. A run under way goes
     on as it was begun.
     """
-    found, now = store.backup_policies.get(policy), datetime.now(UTC)
     fields: dict[str, Any] = {}
     if body.machines is not None or body.filter is not None:
         _refuse_unclear(body.machines or [], body.filter)
-        _refuse_unknown(clouds, found.source_id, body.machines or [], body.filter)
-        fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
-    # What is said as it was keeps its moment: set anew, it would forget what is due
-    if body.schedule is not None and body.schedule != found.schedule:
-        with said_of("schedule"):
-            due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
-        fields |= {"schedule": body.schedule, "due_at": due}
-    if body.retention is not None:
-        with said_of("retention"):
-            fields["retention"] = write_retention(parse_retention(body.retention))
-    if body.verify is not None and body.verify != (found.verify or _NEVER):
-        verify = body.verify if body.verify != _NEVER else None
-        with said_of("verify"):
-            fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
+        _refuse_unknown(clouds, policy.source_id, body.machines or [], body.filter)
+        fields |= {"machines": body.machines or [], "wanted": in_json(body.filter)}
+    fields |= _rules_asked(store, body, policy.id, policy)
     if body.copy_to is not None:
-        copy_to = _second_vault(store, clouds, found.vault_id, body.copy_to)
-        if copy_to != found.copy_to:  # what the former one holds says nothing of this one
+        copy_to = _second_vault(store, clouds, policy.vault_id, body.copy_to)
+        if copy_to != policy.copy_to:  # what the former one holds says nothing of this one
             fields |= {"copy_to": copy_to, "copy": None}
-    if body.prove is not None or body.prove_on is not None:
-        fields |= _proof_asked(store, body.prove or found.prove, body.prove_on or found.prove_on)
-        prove = fields["prove"]
-        if prove != found.prove:
-            with said_of("prove"):
-                fields["prove_due_at"] = next_proof(prove, found.id, now) if prove else None
-    if body.prove_networks is not None:
-        with said_of("prove_networks"):
-            check_request(MigrationRequest(networks=body.prove_networks))
-        fields["prove_networks"] = body.prove_networks
     playbooks = {"before": body.before, "after": body.after}
     said = {name: path if path != _NEVER else None for name, path in playbooks.items() if path is not None}
     _refuse_playbooks(caller, said.get("before"), said.get("after"))
@@ -220,37 +172,42 @@ def change(
         fields["paused"] = body.paused
     if not body.model_dump(exclude_none=True):
         raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy set.")
-    changed = store.backup_policies.change(found.id, dry_run=dry_run, **fields)
+    changed = store.backup_policies.change(policy.id, dry_run=dry_run, **fields)
     if not dry_run:
         embedded.ensure_running(store.state)
-    return _policy(store, changed)
+    return shown_policy(store, changed)
 
 
 @router.post("/backup-policies/{policy}/check")
-def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
+def check(policy: ThePolicy, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
     """Check what stands against a run of a policy now, or might: of each of its machines, and the quota of the source's
     project for all of them, one after another. Nothing is made.
     """
-    found = store.backup_policies.get(policy)
-    request = backup_request(found)
-    with clouds.source(found.source_id) as source:
-        wanted = found.wanted
-        named = [look_up(source, name) for name in found.machines]
-        machines = select(source, wanted) if wanted is not None else named
+    request = backup_request(policy)
+    missing: list[PlanConcern] = []
+    with clouds.source(policy.source_id) as source:
+        machines = list(select(source, policy.wanted)) if policy.wanted is not None else []
+        for word in policy.machines:
+            try:
+                known = policy.run.known_as(word) if policy.run else None
+                machines.append(look_up_again(source, word, known))
+            except (NotFound, Conflict) as error:
+                advice = error.advice or "Name it otherwise: longshore backup policy set."
+                missing.append(shown_concern(MACHINE_NOT_FOUND(word, error.message, advice), word))
         room = source.room()
-    if not machines:
+    if not machines and not missing:
         raise NotFound("No machine of the source fits the policy's filter.")
-    return told(run_concerns(store, found.source_id, machines, request, room), machines)
+    return [*missing, *told(run_concerns(store, policy.source_id, machines, request, room), machines)]
 
 
 @router.post("/backup-policies/{policy}/run", status_code=202)
-def run(policy: str, store: TheStore) -> BackupPolicy:
+def run(policy: ThePolicy, store: TheStore) -> BackupPolicy:
     """Run a policy now, whatever its schedule says, and even while it is paused. While a run is under way: right after
     that.
     """
-    asked = store.backup_policies.change(store.backup_policies.get(policy).id, asked=True)
+    asked = store.backup_policies.change(policy.id, asked=True)
     embedded.ensure_running(store.state)
-    return _policy(store, asked)
+    return shown_policy(store, asked)
 
 
 @router.delete("/backup-policies/{policy}", status_code=204)
@@ -273,8 +230,7 @@ def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
 
 def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> None:
     """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
-    if caller.remote:
-        refuse_unsafe({"before": before, "after": after})
+    refuse_unsafe(caller, {"before": before, "after": after})
     for name, request in (("before", BackupRequest(before=before)), ("after", BackupRequest(after=after))):
         with said_of(name):
             check_request(request)
@@ -282,8 +238,10 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
                 raise blocked(faults)
 
 
-def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None) -> None:
-    """Raise NotFound or InvalidInput for a name that means no machine, or several.
+def _refuse_unknown(
+    clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None, *, missing: bool = False
+) -> None:
+    """Raise NotFound or InvalidInput for a name that means no machine, unless some may be `missing`, or several.
 
     For a filter, too, raises whatever says that the source isn't the caller's to look into.
     """
@@ -291,8 +249,11 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted:
         with clouds.source(source_id) as source, said_of("filter"):
             select(source, wanted)
     if machines:
+        found: list[Machine] = []
         with clouds.source(source_id) as source, said_of("machines"):
-            found = [look_up(source, name) for name in machines]
+            for name in machines:
+                with suppress(*((NotFound,) if missing else ())):
+                    found.append(look_up(source, name))
         if len({machine.ref for machine in found}) < len(found):
             raise InvalidInput("A machine is named twice.", field="machines")
 
@@ -310,6 +271,39 @@ def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | No
         if first.encrypted and not second.encrypted:
             raise InvalidInput("The policy's vault is encrypted and the second one isn't.")
         return store.providers.get(copy_to).id
+
+
+def _rules_asked(
+    store: Store, said: NewBackupPolicy | BackupPolicyChange, id_: str, was: BackupPolicyRecord | None = None
+) -> dict[str, Any]:
+    """Return when and by which rules a policy works, of what is said, by column. `was`: the policy that is changed.
+
+    What is said as it was keeps its moment: set anew, it would forget what is due. Raises InvalidInput, NotFound.
+    """
+    now, fields = datetime.now(UTC), dict[str, Any]()
+    if said.schedule is not None and (was is None or said.schedule != was.schedule):
+        with said_of("schedule"):
+            due = without_zone(next_time(parse_calendar(said.schedule), now, id_))
+        fields |= {"schedule": said.schedule, "due_at": due}
+    if said.retention is not None:
+        with said_of("retention"):
+            fields["retention"] = write_retention(parse_retention(said.retention))
+    if said.verify is not None and (was is None or said.verify != (was.verify or _NEVER)):
+        verify = said.verify if said.verify != _NEVER else None
+        with said_of("verify"):
+            fields |= {"verify": verify, "verify_due_at": next_due(verify, id_, "verify", now) if verify else None}
+    if said.prove is not None or said.prove_on is not None:
+        before, before_on = (was.prove, was.prove_on) if was else (None, None)
+        fields |= _proof_asked(store, said.prove or before, said.prove_on or before_on)
+        prove = fields["prove"]
+        if was is None or prove != was.prove:
+            with said_of("prove"):
+                fields["prove_due_at"] = next_due(prove, id_, "prove", now) if prove else None
+    if said.prove_networks is not None:
+        with said_of("prove_networks"):
+            check_request(MigrationRequest(networks=said.prove_networks))
+        fields["prove_networks"] = said.prove_networks
+    return fields
 
 
 def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[str, str | None]:
@@ -346,68 +340,3 @@ def _unmade(record: MigrationRecord, new: NewPolicyRecord) -> BackupPolicyRecord
         **dict.fromkeys(("run", "verification", "copy", "proof", "error")),
         created_at=record.created_at,
     )
-
-
-def _policy(store: Store, found: BackupPolicyRecord) -> BackupPolicy:
-    return shaped(BackupPolicy, found, **_shown(store, found))
-
-
-def _shown(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
-    """Return the fields of a policy that its record doesn't have, or has otherwise."""
-    names = {record.id: record.name for record in store.providers.all()}
-    run, copy, verification, proof = found.run, found.copy, found.verification, found.proof
-    return {
-        "source": names.get(found.source_id, found.source_id),
-        "vault": names.get(found.vault_id, found.vault_id),
-        "filter": found.wanted,
-        "copy_to": names.get(found.copy_to, found.copy_to) if found.copy_to else None,
-        "prove_on": names.get(found.prove_on, found.prove_on) if found.prove_on else None,
-        "due_at": None if found.paused else with_zone(found.due_at),
-        "verify_due_at": None if found.paused else with_zone(found.verify_due_at),
-        "prove_due_at": None if found.paused else with_zone(found.prove_due_at),
-        "run": run
-        and shaped(
-            PolicyRun,
-            run,
-            missed=found.missed,
-            backups=[_begun(PolicyBackup, one) for one in run.backups],
-        ),
-        "verification": verification and _begun(PolicyVerification, verification),
-        "copied": copy and _begun(PolicyCopy, copy),
-        "proof": proof and shaped(PolicyProof, proof, trials=[_begun(PointTrial, one) for one in proof.trials]),
-    }
-
-
-def _begun(kind: type[T], one: Any) -> T:
-    """Return one thing that a policy has begun as it goes over the wire."""
-    return shaped(kind, one, migration=one.id, state=one.stand)
-
-
-def judged_points(
-    store: Store, clouds: Clouds, found: BackupPolicyRecord, retention: str | None = None
-) -> list[KeptPoint]:
-    """Return the points that a policy has made, by machine, newest first, each with why its rules keep it. `retention`:
-    other rules."""
-    if retention is not None:
-        found = replace(found, retention=retention)
-    with clouds.vault(found.vault_id, "read") as vault:
-        there = [point for point in points(vault) if point.content.get("policy") == found.id]
-        held = holds(vault)
-    names = {point.name: machine_of(point).name for point in there}
-    in_use = store.backup_policies.points_in_use(found.vault_id)
-    kept: list[KeptPoint] = []
-    suspect = suspects_of(found, found.vault_id)
-    for decision in decide_of_policy(found, there, in_use, held, datetime.now(UTC), suspect=suspect).values():
-        reasons = {one.point.id: list(one.reasons) for one in decision.kept}
-        judged = [*(one.point for one in decision.kept), *decision.going]
-        kept += [
-            KeptPoint(
-                name=point.id,
-                machine_name=names[point.id],
-                moment=point.moment,
-                suspect=point.suspect,
-                reasons=reasons.get(point.id, []),
-            )
-            for point in sorted(judged, key=lambda point: (point.moment, point.id), reverse=True)
-        ]
-    return kept

@@ -62,14 +62,12 @@ def look_beforehand(  # noqa: PLR0917
     `name`: of the machine, or of a volume that no machine has, as the request's type says. `protection`: of a replica.
     Raises LongshoreError for what can't be looked at, or meant; what else stands against it is told by `new`.
     """
-    if caller.remote:
-        refuse_unsafe(asdict(request))
+    refuse_unsafe(caller, asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)
     check_request(request, within=("request",))
     refuse_pointless(request)
     provider = store.providers.get(source)
-    here = not caller.remote and not store.state.shared_database  # else another machine reads the disks
-    if here:
+    if caller.works_here(store):
         refuse_missing_library(provider.kind, provider.settings)
     target_id = store.providers.get(target).id
     alone = request.type is MigrationType.VOLUME
@@ -84,7 +82,7 @@ def look_beforehand(  # noqa: PLR0917
         if alone:
             landing, concerns = land_volume(machine, request, gather_for_volume(there, room))
         else:
-            facts = gather(there, machine, request, room, converts_here=here)
+            facts = gather(there, machine, request, room, converts_here=caller.works_here(store))
             landing, concerns = land(machine, request, facts)
             if protection is not None and landing is not None:
                 further = list(replica_concerns(machine, landing, protection, facts.room))

@@ -7,7 +7,7 @@ from typing import Protocol
 from longshore.configuration import QuotaSettings
 from longshore.errors import LongshoreError
 from longshore.providers.grounds import Grounds
-from longshore.store import Scope
+from longshore.store import Scope, Store
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
 
@@ -40,6 +40,10 @@ class Caller:
     remote: bool = True  # not the user at whose command, and on whose machine, the service runs
     token: str = field(default="", repr=False)
     restricted: bool = False  # the token is from an application credential that may make no other
+
+    def works_here(self, store: Store) -> bool:
+        """Tell whether this machine does the work, for one of its users. Else another one reads the disks."""
+        return not self.remote and not store.state.shared_database
 
     def scope(self, *, everything: bool = False, quotas: QuotaSettings | None = None) -> Scope:
         return Scope(self.project_id, everything, quotas)

@@ -11,13 +11,14 @@ import asyncio
 import resource
 from collections.abc import Awaitable, Callable
 from functools import partial
-from ipaddress import IPv6Address
 from typing import Any
 
 import h11
 from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from longshore.service.subscribers import network_of
 
 HEAD_WITHIN = 10.0  # seconds for a whole head, and for the handshake of TLS before it
 _IDLE = 75  # seconds between two requests
@@ -122,12 +123,7 @@ class _Waiting:
 
 
 def _network(one: BoundedProtocol) -> str:
-    """Return the address of the other side, or of IPv6 its first half, which is what a single subscriber is given."""
-    address = one.client[0] if one.client else ""
-    if ":" not in address:
-        return address
-    found = IPv6Address(address)
-    return str(found.ipv4_mapped or found.packed[:8])
+    return network_of(one.client[0] if one.client else "")
 
 
 class ServerLoop(asyncio.SelectorEventLoop):

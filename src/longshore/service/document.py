@@ -21,8 +21,8 @@ _REFUSALS = {
     408: "The body took too long.",
     409: "Things are in a state that doesn't allow it.",
     413: "The body is too large.",
-    500: "A cloud answered with an error, or something failed that nobody foresaw.",
-    502: "A cloud doesn't answer.",
+    500: "Something failed that nobody foresaw.",
+    502: "A cloud doesn't answer, or answered with an error.",
     503: "Keystone doesn't answer.",
 }
 

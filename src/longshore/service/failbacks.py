@@ -9,7 +9,7 @@ from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.providers.registry import kinds_for
-from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.parts import TheCaller, TheClouds, TheReplica, TheStore, judged_router
 from longshore.service.replicas import begun, create
 from longshore.store import NewMigration, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
@@ -23,44 +23,44 @@ _BOTH_WAYS = (
 
 
 @router.post("/replicas/{replica}/failback", status_code=202)
-def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds) -> Replica:
+def failback(replica: TheReplica, body: NewFailback, store: TheStore, clouds: TheClouds) -> Replica:
     """Write what the failover's server has become back to the machine, which then runs in its place. Where the machine
     came from an OpenStack, it is copied in full to a new server there, which gets its name, flavor and ports.
 
     The server runs on until its last changes are copied. Raises Conflict for what stands against it.
     """
-    found = store.replicas.get(replica)
-    asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
+    asked = form(MigrationRequest).validate_python(store.migrations.get(replica.id).request)
     accept = (*asked.accept, *body.accept)
-    to_server = _home_takes_servers(store, found)
-    if found.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
+    to_server = _home_takes_servers(store, replica)
+    if replica.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
         if to_server:
-            find_return(store, clouds, found, accept, gone=body.new_machine)
+            find_return(store, clouds, replica, accept, gone=body.new_machine)
         else:
             look = machine_to_make if body.new_machine else find_way
-            look(store, clouds, found, accept)
+            look(store, clouds, replica, accept)
     request = replace(_other_way(asked), new_server=True) if to_server else asked
     request = replace(request, accept=accept, new_machine=body.new_machine)
-    store.migrations.add_together([_way_back(store, found, request)])
-    return begun(store, store.replicas.get(found.id))
+    store.migrations.add_together([_way_back(store, replica, request)])
+    return begun(store, store.replicas.get(replica.id))
 
 
 @router.post("/replicas/{replica}/reprotect", status_code=202)
-def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
+def reprotect(
+    replica: TheReplica, body: NewDirection, store: TheStore, clouds: TheClouds, caller: TheCaller
+) -> Replica:
     """Protect a committed failover's server by a new replica in the other direction, with the same schedule and
     retention, or to a third cloud. Its first sync copies all of it.
     """
-    found = store.replicas.get(replica)
-    failover = store.migrations.get(found.failover_id) if found.failover_id else None
-    if found.stage is not Stage.COMMITTED or failover is None or failover.server_id is None:
+    failover = store.migrations.get(replica.failover_id) if replica.failover_id else None
+    if replica.stage is not Stage.COMMITTED or failover is None or failover.server_id is None:
         raise Conflict(
-            f"The replica is {found.stage}: only a committed failover's server is protected by a replica of its own.",
-            advice=f"First: longshore replica commit {found.id}.",
+            f"The replica is {replica.stage}: only a committed failover's server is protected by a replica of its own.",
+            advice=f"First: longshore replica commit {replica.id}.",
         )
-    record = store.migrations.get(found.id)
-    if body.target is None and was_adopted(found.stage, record):
+    record = store.migrations.get(replica.id)
+    if body.target is None and was_adopted(replica.stage, record):
         raise InvalidInput(
-            f"The replica of {found.machine_name} was adopted: where its machine was isn't known.",
+            f"The replica of {replica.machine_name} was adopted: where its machine was isn't known.",
             advice="Say where the server is to be protected: --to CLOUD.",
         )
     asked = form(MigrationRequest).validate_python(record.request)
@@ -69,9 +69,9 @@ def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClou
         machine=failover.server_id,
         source=record.target_id,
         target=body.target or record.source_id,
-        schedule=found.schedule,
-        retention=found.retention,
-        rpo=f"{found.rpo}s" if found.rpo else None,
+        schedule=replica.schedule,
+        retention=replica.retention,
+        rpo=f"{replica.rpo}s" if replica.rpo else None,
         request=replace(_other_way(asked), networks=networks),
     )
     return create(turned, store, clouds, caller)

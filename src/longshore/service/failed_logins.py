@@ -7,8 +7,10 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from unicodedata import combining, normalize
 
 from longshore.errors import LongshoreError
+from longshore.service.subscribers import network_of
 
 WITHIN = 300.0  # seconds in which failures are counted
 OF_ONE_AT_AN_ACCOUNT = 5  # from one address
@@ -61,8 +63,11 @@ class FailedLogins:
 def _counted(address: str, account: str) -> Sequence[tuple[bytes, int]]:
     """Return what failures are counted by, and how many each may have.
 
-    It is digests, so that what is kept is small whatever somebody types, and names nobody.
+    It is digests, so that what is kept is small whatever somebody types, and names nobody. Whoever has one address of
+    IPv6 has as many as they like beside it. And databases take "ánn" for "Ann": so do we.
     """
+    address = network_of(address)
+    account = "".join(letter for letter in normalize("NFKD", account).casefold() if not combining(letter))
     return [
         (_digest("both", address, account), OF_ONE_AT_AN_ACCOUNT),
         (_digest("address", address), OF_ONE),

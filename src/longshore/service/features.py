@@ -1,14 +1,22 @@
-"""Features that this service refuses whoever asks, so that nobody is offered what is refused then."""
+"""Features of the service, permissions of the caller, and the meaning of the codes in answers."""
 
 from importlib.metadata import version
 
 from fastapi import Request
 
-from longshore.api.features import Features
+from longshore.api.features import Catalogue, Features, KindOfConcern, KindOfPhase
+from longshore.api.me import Me
+from longshore.model.phases import LANDING, MEANINGS, phases_of
+from longshore.model.replica import Stage
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.planning.catalogue import catalogue as known
 from longshore.providers.declared import LABELS
 from longshore.providers.registry import PROVIDERS
 from longshore.service.caller import Access
 from longshore.service.parts import TheCaller, TheGrounds, TheStore, judged_router
+from longshore.service.rules import RULES
+from longshore.service.shapes import shaped
 
 router = judged_router("/v1")
 
@@ -18,7 +26,7 @@ def features(request: Request, store: TheStore, caller: TheCaller, grounds: TheG
     """Return what the service does for this caller, and how much their project may have."""
     access: Access | None = request.app.state.access
     own = not caller.remote
-    safe = {str(known.kind): sorted({*known.safe, LABELS.name}) for known in PROVIDERS}
+    safe = {str(one.kind): sorted({*one.safe, LABELS.name}) for one in PROVIDERS}
     return Features(
         version=version("longshore"),
         playbooks=own,
@@ -29,4 +37,24 @@ def features(request: Request, store: TheStore, caller: TheCaller, grounds: TheG
         files_directories=None if own else list(grounds.files_directories),
         vault_endpoints=None if own else list(grounds.vault_endpoints),
         quotas=access.quotas.model_dump() if access is not None else None,
+    )
+
+
+@router.get("/me")
+def me(request: Request, caller: TheCaller) -> Me:
+    """Return who asks, and which rules of the policy allow that caller something."""
+    access: Access | None = request.app.state.access
+    rules = [rule.name for rule in RULES if access is None or access.policy.allows(rule.name, caller)]
+    return Me(user_id=caller.user_id, project_id=caller.project_id, roles=list(caller.roles), rules=rules)
+
+
+@router.get("/catalogue")
+def catalogue() -> Catalogue:
+    """List all kinds of concern that there are, by what they are about, all phases and all states."""
+    return Catalogue(
+        concerns=[shaped(KindOfConcern, kind, about=area) for area, kinds in known().items() for kind in kinds],
+        phases=[KindOfPhase(phase=one, meaning=told, lands=one in LANDING) for one, told in MEANINGS.items()],
+        courses={kind.value: list(phases_of(kind)) for kind in MigrationType},
+        statuses={status.value: status.ended for status in Status},
+        stages=[stage.value for stage in Stage],
     )

@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.errors import Busy, LongshoreError
+from longshore.service import turns
 from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.judging import Judging
 from longshore.service.policy import rule_of
 from longshore.service.refusals import body_of
 from longshore.service.shares import Shares
-from longshore.service.turns import COME_AGAIN, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
 
@@ -35,7 +35,7 @@ class Gate:
     def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app = app
         self._judging = Judging(tokens)
-        self._turns = turns_of_all()
+        self._turns = turns.Turns(turns.IN_WORK, turns.LINE)
         self._shares = Shares()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class Gate:
                 scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
                 await self._app(scope, receive, passage.send)
         except Busy as error:
-            await _refusal(429, error, {"Retry-After": str(COME_AGAIN)})(scope, receive, passage.send)
+            await _refusal(429, error, {"Retry-After": str(turns.COME_AGAIN)})(scope, receive, passage.send)
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
             headers = {"WWW-Authenticate": "Keystone"} if isinstance(error, Unauthenticated) else {}
             await _refusal(_STATUS[type(error)], error, headers)(scope, receive, passage.send)

@@ -18,8 +18,9 @@ from longshore.planning.group_runs import RunProgress
 from longshore.service.caller import Caller
 from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
-from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.parts import TheCaller, TheStore, judged_router
+from longshore.service.migrations_shown import shown
+from longshore.service.parts import TheCaller, TheGroup, TheStore, judged_router
+from longshore.service.queued import added
 from longshore.service.refusals import said_of
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, NewMigration, ReplicaRecord, Store
@@ -48,20 +49,19 @@ def groups(store: TheStore) -> list[Group]:
 
 
 @router.get("/replica-groups/{group}")
-def group(group: str, store: TheStore) -> Group:
+def group(group: TheGroup, store: TheStore) -> Group:
     """Show a group, by name or id: its machines in the order of their tiers, and where its last run stands."""
-    return group_shown(store, store.groups.get(group))
+    return group_shown(store, group)
 
 
 @router.patch("/replica-groups/{group}")
-def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) -> Group:
+def change(group: TheGroup, body: GroupChange, store: TheStore, caller: TheCaller) -> Group:
     """Put replicas into a group or into other tiers, take them out, and change gates. Raises Conflict during a run."""
-    was = store.groups.get(group)
     members = _members(store, body.members)
     gates = _gates(body.gates, caller)
-    after = {**{member.replica_id: member.tier for member in was.members}, **members}
-    _refuse_unused_gates([tier for tier in after.values() if tier is not None], {**was.gates, **gates})
-    return group_shown(store, store.groups.change(was.id, members, gates))
+    after = {**{member.replica_id: member.tier for member in group.members}, **members}
+    _refuse_unused_gates([tier for tier in after.values() if tier is not None], {**group.gates, **gates})
+    return group_shown(store, store.groups.change(group.id, members, gates))
 
 
 @router.delete("/replica-groups/{group}", status_code=204)
@@ -71,37 +71,37 @@ def delete(group: str, store: TheStore) -> None:
 
 
 @router.post("/replica-groups/{group}/test", status_code=202)
-def test(group: str, body: GroupTest, store: TheStore) -> Migration:
+def test(group: TheGroup, body: GroupTest, store: TheStore) -> Migration:
     """Test a group: machines are made of points of all its replicas, in order, and removed together. Syncs go on
     beside.
     """
-    found = _with_members(store, group)
+    _refuse_empty(group)
     with said_of("clean_up_after"):
         stays = stays_for(body.clean_up_after) or 0.0
     landings = {}
-    for member, replica in _replicas(store, found):
+    for member, replica in _replicas(store, group):
         point = usable_point(store, replica, None, body.at)
         request = landing_request(store, replica, body, MigrationType.TEST, point.number)
         request = replace(request, isolated=body.isolated and not body.networks)
         landings[member.replica_id] = _waiting(new_landing(store, replica, request))
     return _begun(
-        store, found, GroupRequest(MigrationType.GROUP_TEST), landings, {}, RunState(found.tiers, stays=stays)
+        store, group, GroupRequest(MigrationType.GROUP_TEST), landings, {}, RunState(group.tiers, stays=stays)
     )
 
 
 @router.post("/replica-groups/{group}/failover", status_code=202)
-def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
+def failover(group: TheGroup, body: GroupFailover, store: TheStore) -> Migration:
     """Fail a group over: machines made of points take the place of all its machines, in order. Those that have failed
     over already count as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of
     them can't.
     """
-    found = _with_members(store, group)
-    there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in IN_PLACE and r.failover_id}
-    others = [(m, r) for m, r in _replicas(store, found) if m.replica_id not in there]
+    _refuse_empty(group)
+    there = {m.replica_id: r.failover_id for m, r in _replicas(store, group) if r.stage in IN_PLACE and r.failover_id}
+    others = [(m, r) for m, r in _replicas(store, group) if m.replica_id not in there]
     if not others:
         raise Conflict(
-            f"All machines of group {found.name} have failed over.",
-            advice=f"For good: longshore replica group commit {found.name}; back: longshore replica group undo.",
+            f"All machines of group {group.name} have failed over.",
+            advice=f"For good: longshore replica group commit {group.name}; back: longshore replica group undo.",
         )
     for _, replica in others:
         _refuse_unready(replica, planned=body.planned)
@@ -113,29 +113,28 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
             m.replica_id: landing_request(store, replica, body, MigrationType.FAILOVER, None).to_json()
             for m, replica in others
         }
-        progress = RunProgress(shuts_down=len(found.tiers))
-        state = RunState(found.tiers, wishes=wishes, progress=progress)
-        return _begun(store, found, GroupRequest(MigrationType.GROUP_FAILOVER), {}, there, state)
+        progress = RunProgress(shuts_down=len(group.tiers))
+        state = RunState(group.tiers, wishes=wishes, progress=progress)
+        return _begun(store, group, GroupRequest(MigrationType.GROUP_FAILOVER), {}, there, state)
     landings = {}
     for member, replica in others:
         point = usable_point(store, replica, None, body.at)
         request = landing_request(store, replica, body, MigrationType.FAILOVER, point.number)
         landings[member.replica_id] = _waiting(new_landing(store, replica, request))
-    return _begun(store, found, GroupRequest(MigrationType.GROUP_FAILOVER), landings, there, RunState(found.tiers))
+    return _begun(store, group, GroupRequest(MigrationType.GROUP_FAILOVER), landings, there, RunState(group.tiers))
 
 
 @router.post("/replica-groups/{group}/undo", status_code=202)
-def undo(group: str, store: TheStore) -> Group:
+def undo(group: TheGroup, store: TheStore) -> Group:
     """Undo a run of a group: stop what is under way, and take back what it has made. Servers go, machines that were
     shut down for them run again, syncs go on. What the servers have written since is lost.
     """
-    found = store.groups.get(group)
-    run = run_of(store, found)
+    run = run_of(store, group)
     under_way = run is not None and not run.status.ended
     if run is not None and under_way:
         store.migrations.request_cancel(run.id)
     undone = 0
-    for _, replica in _replicas(store, found):
+    for _, replica in _replicas(store, group):
         if replica.stage is Stage.FAILING_OVER and replica.failover_id is not None:
             store.migrations.request_cancel(replica.failover_id)
         elif replica.stage is Stage.FAILED_OVER:
@@ -144,42 +143,38 @@ def undo(group: str, store: TheStore) -> Group:
             continue
         undone += 1
     if not undone and not under_way:
-        raise Conflict(f"Group {found.name} has no test or failover to undo.")
+        raise Conflict(f"Group {group.name} has no test or failover to undo.")
     embedded.ensure_running(store.state)
-    return group_shown(store, found)
+    return group_shown(store, group)
 
 
 @router.post("/replica-groups/{group}/commit", status_code=202)
-def commit(group: str, store: TheStore) -> Group:
+def commit(group: TheGroup, store: TheStore) -> Group:
     """Commit a group: all its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't
     failed over.
     """
-    found = store.groups.get(group)
-    run = run_of(store, found)
+    run = run_of(store, group)
     if run is not None and not run.status.ended:
-        raise Conflict(f"A run of group {found.name} is under way ({run.id}).", advice="Wait for its end.")
-    replicas = [replica for _, replica in _replicas(store, found)]
+        raise Conflict(f"A run of group {group.name} is under way ({run.id}).", advice="Wait for its end.")
+    replicas = [replica for _, replica in _replicas(store, group)]
     if missing := [replica.machine_name for replica in replicas if replica.stage not in IN_PLACE]:
         raise Conflict(
-            f"Of group {found.name} {', '.join(missing)} hasn't failed over.",
-            advice=f"Go on with it (longshore replica group failover {found.name}), or commit machines one by one.",
+            f"Of group {group.name} {', '.join(missing)} hasn't failed over.",
+            advice=f"Go on with it (longshore replica group failover {group.name}), or commit machines one by one.",
         )
     for replica in replicas:
         if replica.stage is Stage.FAILED_OVER:
             store.replicas.wish(replica.id, Wish.COMMIT)
     embedded.ensure_running(store.state)
-    return group_shown(store, found)
+    return group_shown(store, group)
 
 
 # Parts
 
 
-def _with_members(store: Store, name: str) -> GroupRecord:
-    """Return a group. Raises NotFound, or Conflict when it has no replica."""
-    found = store.groups.get(name)
-    if not found.members:
-        raise Conflict(f"Group {found.name} has no replica any more.", advice="Put one in, or delete the group.")
-    return found
+def _refuse_empty(group: GroupRecord) -> None:
+    if not group.members:
+        raise Conflict(f"Group {group.name} has no replica any more.", advice="Put one in, or delete the group.")
 
 
 def _members(store: Store, members: Mapping[str, _Tier]) -> dict[str, _Tier]:
@@ -262,7 +257,4 @@ def _begun(  # noqa: PLR0917
         state=state.kept(),
         id=str(uuid.uuid4()),
     )
-    made = store.migrations.add_together([run, *landings.values()])
-    note_asked_for(made)
-    embedded.ensure_running(store.state)
-    return shown(store, made[:1])[0]
+    return shown(store, added(store, [run, *landings.values()])[:1])[0]

@@ -12,7 +12,7 @@ from longshore.flows.replicas.conducting import RunState
 from longshore.flows.replicas.standing import conditions_of
 from longshore.model.forms import form
 from longshore.model.replica import IN_PLACE, Stage, Wish
-from longshore.planning.group_tiers import tier_standings
+from longshore.planning.group_runs import tier_standings
 from longshore.service.shapes import shaped
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, ReplicaRecord, Store
@@ -78,18 +78,14 @@ def _member(member: MemberRecord, looked: _Looked) -> GroupMember:
     landing = looked.records.get(member.landing_id or "")
     newest = protected.newest if protected else None
     reason = landing.error or (landing.job.reason if landing.job else None) if landing else replica.error
-    return GroupMember(
+    return shaped(
+        GroupMember,
+        member,
+        replica,
         replica=member.replica_id,
-        machine_name=member.machine_name,
-        tier=member.tier,
-        stage=replica.stage,
         newest=newest,
-        rpo=replica.rpo,
         rpo_now=round((looked.now - newest).total_seconds(), 1) if newest and newest <= looked.now else None,
-        conditions=[
-            Condition(code=one.code, text=one.text)
-            for one in (conditions_of(protected, looked.now) if protected else [])
-        ],
+        conditions=[shaped(Condition, one) for one in (conditions_of(protected, looked.now) if protected else [])],
         unready=_unready(replica, protected),
         networks=looked.records[member.replica_id].request.get("networks", {}),
         migration=landing.id if landing else None,

@@ -12,9 +12,9 @@ from longshore.errors import InvalidInput, NotFound
 from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, shown
-from longshore.service.paging import ListPage, ThePage, unknown_marker
+from longshore.service.paging import ThePage, unknown_marker
 from longshore.service.parts import TheStore, judged_router
-from longshore.service.shared_reads import SharedReads, TheReads, answered
+from longshore.service.shared_reads import TheReads, answered
 from longshore.store import JobFilter, MigrationRecord, Store
 
 router = judged_router("/v1")
@@ -39,6 +39,12 @@ class _About:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
+    """A list of jobs that is asked for."""
+
+    store: TheStore
+    page: ThePage
+    reads: TheReads
+    about: Annotated[_About, Depends(_About)]
     newest: Annotated[bool, Query(description="Newest first.")] = False
     sort: Annotated[
         _Up | _Down | None,
@@ -52,17 +58,17 @@ TheAsked = Annotated[_Asked, Depends(_Asked)]
 
 
 @router.get("/migrations", response_model=list[Migration] | list[ListedMigration])
-async def migrations(store: TheStore, page: ThePage, reads: TheReads, about: TheAbout, asked: TheAsked) -> Response:
+async def migrations(asked: TheAsked) -> Response:
     """List migrations, oldest first: machines and volumes that move, dry runs included. Backups, verifications and
     all others are in `/v1/jobs`."""
-    return await _list(store, page, reads, about, asked, types=_moves(about))
+    return await _list(asked, _moves(asked.about))
 
 
 @router.get("/jobs", response_model=list[Migration] | list[ListedMigration])
-async def jobs(store: TheStore, page: ThePage, reads: TheReads, about: TheAbout, asked: TheAsked) -> Response:
+async def jobs(asked: TheAsked) -> Response:
     """List jobs of all kinds, oldest first: migrations, backups, verifications, prunes, failovers and all others. A
     replica and a policy of backups stand there once, with what is done for them now."""
-    return await _list(store, page, reads, about, asked, types=_any(about))
+    return await _list(asked, asked.about.type or None)
 
 
 @router.get("/jobs/{job}")
@@ -80,7 +86,7 @@ def migration_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
 @router.get("/job-counts")
 def job_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
     """Count jobs of all kinds by how they stand, of those that a list with the same question has."""
-    return _counts(store, about, _any(about))
+    return _counts(store, about, about.type or None)
 
 
 def _moves(about: _About) -> Collection[MigrationType]:
@@ -88,10 +94,6 @@ def _moves(about: _About) -> Collection[MigrationType]:
         types = ", ".join(MOVES)
         raise InvalidInput(f"{other} is no type of migration.", advice=f"Take {types}, or ask /v1/jobs.")
     return about.type or MOVES
-
-
-def _any(about: _About) -> Collection[MigrationType] | None:
-    return about.type or None
 
 
 def _filter(store: Store, about: _About, types: Collection[MigrationType] | None) -> JobFilter:
@@ -119,38 +121,32 @@ def _worked_for(store: Store, name_or_id: str) -> str:
         return store.migrations.get(name_or_id).id
 
 
-async def _list(
-    store: Store,
-    page: ListPage,
-    reads: SharedReads,
-    about: _About,
-    asked: _Asked,
-    *,
-    types: Collection[MigrationType] | None,
-) -> Response:
+async def _list(asked: _Asked, types: Collection[MigrationType] | None) -> Response:
+    store, page = asked.store, asked.page
+
     def read() -> tuple[bytes, str | None]:
-        records, following = _page_of(store, page, about, asked, types)
+        records, following = _page_of(asked, types)
         if asked.short:
             return LISTED.dump_json(listed(store, records)), following
         return MIGRATIONS.dump_json(shown(store, records)), following
 
-    what = "jobs", types, page.limit, page.marker, about, asked, store.scope
-    body, following = await reads.read(what, read, store.scope.project_id)
+    what = "jobs", types, page.limit, page.marker, asked.about, asked.newest, asked.sort, asked.short, store.scope
+    body, following = await asked.reads.read(what, read, store.scope.project_id)
     answer = answered(body)
     if following is not None:
         page.goes_on_after(following, answer)
     return answer
 
 
-def _page_of(
-    store: Store, page: ListPage, about: _About, asked: _Asked, types: Collection[MigrationType] | None
-) -> tuple[list[MigrationRecord], str | None]:
+def _page_of(asked: _Asked, types: Collection[MigrationType] | None) -> tuple[list[MigrationRecord], str | None]:
     """Return the records of a page, and the marker of the page after it, if there is one."""
-    fitting = _filter(store, about, types)
+    page, fitting = asked.page, _filter(asked.store, asked.about, types)
     sort = asked.sort or ("-requested" if asked.newest else "requested")
     order, backwards = sort.removeprefix("-"), sort.startswith("-")
     try:
-        records = store.migrations.page(page.limit + 1, page.marker, fitting=fitting, order=order, backwards=backwards)
+        records = asked.store.migrations.page(
+            page.limit + 1, page.marker, fitting=fitting, order=order, backwards=backwards
+        )
     except NotFound:
         raise unknown_marker(page.marker or "") from None
     if len(records) <= page.limit:

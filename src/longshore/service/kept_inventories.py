@@ -32,7 +32,7 @@ class KeptInventory:
             if wanted not in self.tagged:
                 try:
                     with clouds.source(provider_id) as source:
-                        self.tagged[wanted] = frozenset(machine.ref for machine in source.machines(wanted))
+                        self.tagged[wanted] = frozenset(source.references(wanted))
                 except NotFound:  # no machine has that tag
                     self.tagged[wanted] = frozenset()
             return self.tagged[wanted]

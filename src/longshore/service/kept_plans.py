@@ -17,9 +17,18 @@ from longshore.planning import planfile
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.validation import refuse_unreadable
 from longshore.service.opened_plan import open_plans, states_of
-from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore, judged_router
+from longshore.service.parts import (
+    TheCaller,
+    TheClouds,
+    ThePlansClouds,
+    ThePlansStore,
+    TheStore,
+    TheVault,
+    judged_router,
+)
 from longshore.service.plan_changes import etag_of
 from longshore.service.remote import refuse_unsafe_plan
+from longshore.store import ProviderRecord
 from longshore.store.texts import without_texts
 from longshore.vault.errors import Damaged
 from longshore.vault.kept_plans import KeptPlan as Kept
@@ -28,6 +37,7 @@ from longshore.vault.kept_plans import keep_plan, kept_plans
 router = judged_router("/v1")
 _PLAYBOOKS = ("before", "after")
 _DONE = Status.DONE.value
+_NOTHING = Kept("", datetime.min, {}, {}, ())
 
 
 @router.post("/plans/{name}/keep-in", status_code=201)
@@ -46,17 +56,18 @@ def keep_in(name: str, body: PlanKeeping, store: ThePlansStore, clouds: ThePlans
 
 
 @router.get("/vaults/{vault}/plans")
-def plans(vault: str, store: TheStore, clouds: TheClouds) -> list[KeptPlan]:
+def plans(vault: TheVault, clouds: TheClouds) -> list[KeptPlan]:
     """List the plans that are kept in a vault, by name, as each was kept last."""
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
-        found = [_unreadable(one) if isinstance(one, Damaged) else _shown(one) for one in kept_plans(opened)]
+    with clouds.vault(vault.id, "read") as opened:
+        found = [
+            _shown(_NOTHING, one.message) if isinstance(one, Damaged) else _shown(one) for one in kept_plans(opened)
+        ]
     return sorted(found, key=lambda one: (one.name, one.id))
 
 
 @router.post("/vaults/{vault}/plans/{plan}/import", status_code=201)
 def import_plan(
-    vault: str,
+    vault: TheVault,
     plan: str,
     body: PlanImport,
     *,
@@ -69,7 +80,7 @@ def import_plan(
 
     What had moved by then is left out, unless it is asked for.
     """
-    kept = _find(vault, plan, store, clouds)
+    kept = _find(vault, plan, clouds)
     read = planfile.from_plain({**kept.plan, "name": body.name or kept.name})
     source, target = (store.providers.get(one).name for one in (body.source or read.source, body.target or read.target))
     read = replace(read, source=source, target=target)
@@ -77,8 +88,7 @@ def import_plan(
     if not body.with_moved:
         read = _without(read, set(moved))
     content = planfile.plain(read)
-    if caller.remote:
-        refuse_unsafe_plan(content)
+    refuse_unsafe_plan(caller, content)
     refuse_past(read)
     record = store.plans.add(read.name, content)
     response.headers["ETag"] = etag_of(record)
@@ -92,17 +102,17 @@ def import_plan(
     )
 
 
-def _find(vault: str, plan: str, store: TheStore, clouds: Clouds) -> Kept:
+def _find(vault: ProviderRecord, plan: str, clouds: Clouds) -> Kept:
     """Return the plan of that name or id. Raises NotFound, Conflict when several are called so."""
     refuse_unreadable(plan=plan)
-    with clouds.vault(vault_record(store, vault).id, "read") as opened:
+    with clouds.vault(vault.id, "read") as opened:
         all_of_them = [one for one in kept_plans(opened) if isinstance(one, Kept)]
     for wanted in ([one for one in all_of_them if one.id == plan], [one for one in all_of_them if one.name == plan]):
         if len(wanted) > 1:
-            raise Conflict(f"Several plans called {plan} are kept in {vault}.", advice="Name one by its id.")
+            raise Conflict(f"Several plans called {plan} are kept in {vault.name}.", advice="Name one by its id.")
         if wanted:
             return wanted[0]
-    raise NotFound(f"No plan {plan} is kept in {vault}.", advice=f"See: longshore plan import list {vault}.")
+    raise NotFound(f"No plan {plan} is kept in {vault.name}.", advice=f"See: longshore plan import list {vault.name}.")
 
 
 def _without(plan: Plan, moved: set[str]) -> Plan:
@@ -128,30 +138,15 @@ def _playbooks(plan: Mapping[str, Any]) -> list[str]:
     return sorted({str(one[when]) for one in options for when in _PLAYBOOKS if one.get(when)})
 
 
-def _shown(kept: Kept) -> KeptPlan:
+def _shown(kept: Kept, error: str | None = None) -> KeptPlan:
     said = {word: str(kept.plan.get(word) or "") for word in ("source", "target", "description")}
     return KeptPlan(
         id=kept.id,
         name=kept.name,
-        kept_at=kept.kept_at,
+        kept_at=None if error else kept.kept_at,
         machines=sum(len(found) for of in ("machines", "volumes") if isinstance(found := kept.plan.get(of), list)),
         states=dict(Counter(kept.machines.values())),
         left_out=list(kept.left_out),
-        error=None,
+        error=error,
         **said,
-    )
-
-
-def _unreadable(error: Damaged) -> KeptPlan:
-    return KeptPlan(
-        id="",
-        name="",
-        kept_at=None,
-        source="",
-        target="",
-        description="",
-        machines=0,
-        states={},
-        left_out=[],
-        error=error.message,
     )

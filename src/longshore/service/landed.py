@@ -14,7 +14,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.service.shapes import shaped
+from longshore.service.shapes import Names, provider_names, shaped
 from longshore.store import EntryState, JobFilter, MigrationRecord, Store, ThingKind
 
 router = judged_router("/v1")
@@ -57,7 +57,7 @@ def landed(
         records = [one for one in records if one.target_id == target_id]
     shown_now = page.of(records, lambda one: one.id)
     leading = _leading(clouds, {one.target_id for one in shown_now}) if floating else None
-    providers = {p.id: p.name for p in store.providers.all()}
+    providers = provider_names(store)
     plans = store.plans.names() if any(one.plan_id for one in shown_now) else {}
     return [_shown(one, providers, plans, leading) for one in shown_now]
 
@@ -101,7 +101,7 @@ def _leading(clouds: Clouds, targets: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _shown(
-    record: MigrationRecord, providers: dict[str, str], plans: dict[str, str], leading: dict[str, list[str]] | None
+    record: MigrationRecord, providers: Names, plans: dict[str, str], leading: dict[str, list[str]] | None
 ) -> Landed:
     result = record.result or {}
     ports = result.get("ports") or []
@@ -109,8 +109,8 @@ def _shown(
         Landed,
         record,
         migration=record.id,
-        source=providers.get(record.source_id, record.source_id),
-        target=providers.get(record.target_id, record.target_id),
+        source=providers[record.source_id],
+        target=providers[record.target_id],
         plan=plans.get(record.plan_id or ""),
         wave=record.wave if record.plan_id else None,
         server_name=record.request.get("server_name") or record.machine_name,

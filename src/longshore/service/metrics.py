@@ -6,7 +6,7 @@ asked for.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
@@ -44,15 +44,13 @@ class _OfTheStore(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counts = self._store.figures.migrations()
-        migrations = GaugeMetricFamily("longshore_migrations", "Migrations that are on record.", labels=["status"])
-        for status in filter(lambda one: one.kept, Status):
-            migrations.add_metric([status.value], sum(n for (s, _), n in counts.items() if s == status.value))
-        yield migrations
-        failed = GaugeMetricFamily("longshore_migrations_failed", "Those that failed, by reason.", labels=["code"])
-        for (status_, code), count in counts.items():
-            if status_ == Status.FAILED.value:
-                failed.add_metric([code or "error"], count)
-        yield failed
+        statuses: Counter[str] = Counter()
+        for (status, _), count in counts.items():
+            statuses[status] += count
+        kept = {status.value: statuses[status.value] for status in Status if status.kept}
+        yield _by("status", "longshore_migrations", "Migrations that are on record.", kept)
+        failed = {code or "error": count for (status, code), count in counts.items() if status == Status.FAILED.value}
+        yield _by("code", "longshore_migrations_failed", "Those that failed, by reason.", failed)
         yield from self._of_the_database()
         yield from self._of_the_nodes()
         yield from self._of_the_queue()
@@ -72,11 +70,9 @@ class _OfTheStore(Collector):
 
     def _of_the_nodes(self) -> Iterator[Metric]:
         found, now = self._store.nodes.all(), utc_now()
-        nodes = GaugeMetricFamily("longshore_nodes", "Machines that serve together, by state.", labels=["state"])
         alive = sum(one.alive for one in found)
-        nodes.add_metric(["alive"], alive)
-        nodes.add_metric(["away"], len(found) - alive)
-        yield nodes
+        states = {"alive": alive, "away": len(found) - alive}
+        yield _by("state", "longshore_nodes", "Machines that serve together, by state.", states)
         left = GaugeMetricFamily(
             "longshore_certificate_left_seconds",
             "How long the certificate is valid that a machine's service shows.",
@@ -88,12 +84,8 @@ class _OfTheStore(Collector):
         yield left
 
     def _of_the_bytes(self) -> Iterator[Metric]:
-        moved = GaugeMetricFamily(
-            "longshore_moved_bytes", "What migrations that are done and on record have moved.", labels=["how"]
-        )
-        for how, count in self._store.figures.moved().items():
-            moved.add_metric([how], count)
-        yield moved
+        meaning = "What migrations that are done and on record have moved."
+        yield _by("how", "longshore_moved_bytes", meaning, self._store.figures.moved())
         copies = self._store.figures.copies()
         yield GaugeMetricFamily("longshore_copies", "Disks that are being copied or read back.", len(copies))
         rate = sum(float(copy.get("rate") or 0.0) for copy in copies)
@@ -106,13 +98,7 @@ class _OfTheStore(Collector):
         now = datetime.now(UTC)
         ages = [(now - point).total_seconds() for point in self._store.figures.points()]
         yield GaugeMetricFamily("longshore_synchronised", "Machines with a verified copy that is kept up.", len(ages))
-        rpo = GaugeMetricFamily(
-            "longshore_rpo_seconds", "How old the verified copies of these machines are.", labels=["of"]
-        )
-        if ages:
-            rpo.add_metric(["worst"], max(ages))
-            rpo.add_metric(["median"], median(ages))
-        yield rpo
+        yield _of("longshore_rpo_seconds", "How old the verified copies of these machines are.", ages)
 
     def _of_the_queue(self) -> Iterator[Metric]:
         crew, records = crew_of(self._store), self._store.queue.records()
@@ -121,20 +107,12 @@ class _OfTheStore(Collector):
         yield GaugeMetricFamily(
             "longshore_workers_capacity", "Migrations that they take at once.", sum(w.capacity for w in workers)
         )
-        queue = GaugeMetricFamily(
-            "longshore_queue", "Migrations that have not ended, by what they do.", labels=["doing"]
-        )
         doing = Counter(doing_of(record) for record in records)
-        for name in DOING:
-            queue.add_metric([name], doing[name])
-        yield queue
-        stranded = GaugeMetricFamily(
-            "longshore_stranded", "Those of them that no living worker can take, by what is missing.", labels=["lack"]
-        )
+        meaning = "Migrations that have not ended, by what they do."
+        yield _by("doing", "longshore_queue", meaning, {name: doing[name] for name in DOING})
         lacks = Counter(said.lack for record in records if (said := crew.stranded(record)))
-        for lack in MissingCapability:
-            stranded.add_metric([lack.value], lacks[lack])
-        yield stranded
+        meaning = "Those of them that no living worker can take, by what is missing."
+        yield _by("lack", "longshore_stranded", meaning, {lack.value: lacks[lack] for lack in MissingCapability})
 
 
 class Metrics:
@@ -186,18 +164,11 @@ def metrics(request: Request) -> Response:
 def _of_replicas(store: Store) -> Iterator[Metric]:
     now, found = datetime.now(UTC), store.protection.all()
     stages = Counter(one.stage for one in found)
-    replicas = GaugeMetricFamily("longshore_replicas", "Replicas, by where they are in their life.", labels=["stage"])
-    for stage in Stage:
-        replicas.add_metric([stage.value], stages[stage])
-    yield replicas
+    meaning = "Replicas, by where they are in their life."
+    yield _by("stage", "longshore_replicas", meaning, {stage.value: stages[stage] for stage in Stage})
     codes = Counter(condition.code for one in found for condition in conditions_of(one, now))
-    conditions = GaugeMetricFamily(
-        "longshore_replica_conditions", "Replicas of which this is to be said.", labels=["condition"]
-    )
-    for code in CODES:
-        if code not in _LEFT_OUT:
-            conditions.add_metric([code], codes[code])
-    yield conditions
+    told = {code: codes[code] for code in CODES if code not in _LEFT_OUT}
+    yield _by("condition", "longshore_replica_conditions", "Replicas of which this is to be said.", told)
     shares = [(now - one.newest).total_seconds() / one.rpo for one in found if one.newest and one.rpo]
     yield _of("longshore_replica_rpo_ratio", "How old newest points are, as a share of the RPO asked for.", shares)
     took = [(one.usable_at - one.newest).total_seconds() for one in found if one.newest and one.usable_at]
@@ -206,36 +177,29 @@ def _of_replicas(store: Store) -> Iterator[Metric]:
     yield _of("longshore_replica_rto_seconds", "What machines made of points took until they were seen up.", rto)
 
 
-def _of(name: str, meaning: str, values: Sequence[float]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=["of"])
-    if values:
-        family.add_metric(["worst"], max(values))
-        family.add_metric(["median"], median(values))
+def _by(label: str, name: str, meaning: str, figures: Mapping[str, float]) -> Metric:
+    """Return the metric that has a figure for each value of one label."""
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for value, figure in figures.items():
+        family.add_metric([value], figure)
     return family
+
+
+def _of(name: str, meaning: str, values: Sequence[float]) -> Metric:
+    return _by("of", name, meaning, {"worst": max(values), "median": median(values)} if values else {})
 
 
 def _of_backups(store: Store) -> Iterator[Metric]:
     found = store.backup_policies.all()
     copies = Counter(_stand(policy) for policy in found if policy.copy_to is not None)
     meaning = "Policies with a second vault, by how the last copy to it ended or stands."
-    yield _by_outcome("longshore_backup_copies", meaning, copies)
+    yield _by("outcome", "longshore_backup_copies", meaning, {outcome: copies[outcome] for outcome in _OUTCOMES})
     proofs = Counter(_outcome(policy) for policy in found if policy.prove is not None)
     meaning = "Policies whose points are proved by a clock, by how the last proof ended or stands."
-    yield _by_outcome("longshore_backup_proofs", meaning, proofs)
+    yield _by("outcome", "longshore_backup_proofs", meaning, {outcome: proofs[outcome] for outcome in _OUTCOMES})
     took = [trial.seconds["all"] for policy in found if policy.proof for trial in policy.proof.trials if trial.shown_by]
-    rto = GaugeMetricFamily(
-        "longshore_backup_rto_seconds", "What restores took that last proved points, until they were up.", labels=["of"]
-    )
-    if took:
-        rto.add_metric(["worst"], max(took))
-    yield rto
-
-
-def _by_outcome(name: str, meaning: str, counts: Counter[str]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=["outcome"])
-    for outcome in _OUTCOMES:
-        family.add_metric([outcome], counts[outcome])
-    return family
+    meaning = "What restores took that last proved points, until they were up."
+    yield _by("of", "longshore_backup_rto_seconds", meaning, {"worst": max(took)} if took else {})
 
 
 def _stand(policy: BackupPolicyRecord) -> str:

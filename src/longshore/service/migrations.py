@@ -1,5 +1,6 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -8,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from longshore.api.reports import Report
 from longshore.api.schemas import (
     Cleanup,
     CutoverTime,
@@ -17,10 +17,12 @@ from longshore.api.schemas import (
     LedgerEntry,
     Migration,
     NewConversion,
+    NewInspection,
     NewMarks,
     NewMigration,
     NewTry,
     PlanConcern,
+    ServerConsole,
 )
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput, NotFound
@@ -35,19 +37,30 @@ from longshore.model.replica import Stage
 from longshore.model.request import Cutover, CutoverMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.faults import RequestFault
-from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
+from longshore.planning.validation import (
+    aware,
+    check_ahead,
+    check_request,
+    check_window,
+    refuse_unfit,
+    refuse_unreadable,
+)
+from longshore.providers.registry import refuse_missing_library
 from longshore.service.beforehand import Beforehand, look_beforehand
 from longshore.service.caller import Caller
-from longshore.service.concerns_shown import shown_concern
-from longshore.service.migrations_shown import note_asked_for, shown
+from longshore.service.migrations_shown import shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.queued import begun
-from longshore.service.reports import reports_of
+from longshore.service.queued import begun, going_on
+from longshore.service.shapes import shaped, shown_concern
 from longshore.store import MigrationRecord, Store
+from longshore.store import NewMigration as NewRecord
 
 router = judged_router("/v1")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
+# What a terminal acts on and doesn't show: colours, places, titles. A guest may print anything
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_UNSEEN = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
 
 
 @router.post("/migrations", status_code=202)
@@ -105,6 +118,21 @@ def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: C
     return begun(store, found.new(again=failed.id), found.said)
 
 
+@router.post("/inspections", status_code=202)
+def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
+    """Look into a snapshot of a machine's disks. It is watched as a migration, of type "inspection", whose source is
+    its target, too; what was found is in its result: `guest`, and `concerns` by the landing that they are about."""
+    refuse_unreadable(machine=body.machine, source=body.source)
+    source = store.providers.get(body.source)
+    if caller.works_here(store):
+        refuse_missing_library(source.kind, source.settings)
+    with clouds.source(source.id) as cloud:
+        machine = cloud.machine(body.machine)
+    request = MigrationRequest(type=MigrationType.INSPECTION)
+    new = NewRecord.of_machine(machine, source.id, source.id, request)
+    return begun(store, replace(new, disks=()))  # none of them is copied
+
+
 @router.get("/last-moves")
 def last_moves(
     store: TheStore,
@@ -137,16 +165,31 @@ def events(
 def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
     """List everything that a migration made on either side, and what became of it."""
     record = store.migrations.get(migration)
-    return [
-        LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)
-        for e in store.ledger.entries(record.id)
-    ]
+    return [shaped(LedgerEntry, entry) for entry in store.ledger.entries(record.id)]
 
 
-@router.get("/migrations/{migration}/report")
-def report(migration: str, store: TheStore) -> Report:
-    """Report what was copied, verified, changed and said, from the migration's record alone."""
-    return reports_of(store, [store.migrations.get(migration)])[0]
+@router.get("/migrations/{migration}/console")
+def console(
+    migration: str,
+    store: TheStore,
+    clouds: TheClouds,
+    lines: Annotated[int, Query(ge=1, le=1000, description="At most, the last ones.")] = 200,
+) -> ServerConsole:
+    """Return the end of what a migration's server has printed until now, as plain text. 404 before it is made, and when
+    it is gone.
+    """
+    record = store.migrations.get(migration)
+    if record.server_id is None:
+        raise NotFound(f"Migration {record.id} has no server (yet).")
+    with clouds.target(record.target_id) as target:
+        said = plain(target.console(record.server_id)).splitlines()
+        off = target.server(record.server_id).is_off
+    return ServerConsole(server_id=record.server_id, text="\n".join(said[-lines:]), off=off)
+
+
+def plain(console: str) -> str:
+    """Return what a terminal would have shown of a console's output, line by line, without characters for it alone."""
+    return _UNSEEN.sub("", _SEQUENCE.sub("", console.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 @router.post("/migrations/{migration}/resume", status_code=202)
@@ -162,8 +205,7 @@ def resume(migration: str, store: TheStore) -> Migration:
         )
     if record.status is Status.PARKED:
         store.jobs.hasten(record.id)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 @router.post("/migrations/{migration}/cutover", status_code=202)
@@ -172,8 +214,7 @@ def cutover(migration: str, store: TheStore, body: CutoverTime | None = None) ->
     it. With a time it is cut over then, by itself.
     """
     record = request_cutover(store, migration, body)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 def request_cutover(store: Store, migration: str, time: CutoverTime | None) -> MigrationRecord:
@@ -195,8 +236,7 @@ def request_cutover(store: Store, migration: str, time: CutoverTime | None) -> M
 def take_cutover_back(migration: str, store: TheStore) -> Migration:
     """Take back that a migration is to be cut over, now or at a time, as long as that hasn't begun."""
     record = store.migrations.take_cutover_back(migration)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 @router.post("/migrations/{migration}/retry", status_code=202)
@@ -207,8 +247,7 @@ def retry(migration: str, store: TheStore, body: NewTry | None = None) -> Migrat
     asked = form(MigrationRequest).validate_python({**before, **options})
     check_request(replace(asked, cutover=Cutover()))  # whose time may have passed
     record = store.migrations.request_retry(migration, options)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 def _added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,8 +268,7 @@ def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
     refuse_unfit(**{name: getattr(body, name) for name in type(body).model_fields})
     options = body.model_dump(mode="json")
     record = store.migrations.request_marks(migration, options)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 @router.delete("/migrations/{migration}/source-marks", status_code=202)
@@ -253,7 +291,7 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
     landed(earlier)  # raises Conflict when there is nothing to convert
     beside = body or NewConversion()
     refuse_unfit(accept=beside.accept, guest_keys=beside.guest_keys)
-    record = store.migrations.add(
+    new = NewRecord(
         machine_name=earlier.machine_name,
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
@@ -261,9 +299,7 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
         request=request_after(earlier, beside.accept, beside.guest_keys).to_json(),
         places=earlier.places,
     )
-    note_asked_for([record])
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return begun(store, new)
 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
@@ -282,8 +318,7 @@ def cancel(migration: str, store: TheStore) -> Migration:
             f"for good: longshore backup policy delete {name}.",
         )
     record = store.migrations.request_cancel(migration)
-    embedded.ensure_running(store.state)
-    return _migration(store, record)
+    return going_on(store, [record])[0]
 
 
 @router.post("/migrations/{migration}/cleanup")

@@ -1,6 +1,5 @@
 """Migrations as they go over the wire."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,30 +14,14 @@ from longshore.model.limit import LimitOf
 from longshore.model.plan import PlanLimits
 from longshore.model.request import LandingMode, MigrationType, request_from_json
 from longshore.model.status import Status
-from longshore.service.shapes import shaped
+from longshore.service.shapes import provider_names, shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
 from longshore.store.standing import cutover_may_be_taken_back, standing_of, waits_after_failure, waits_for_cutover
 from longshore.store.tables import utc_now
 
-_log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
 LISTED = TypeAdapter(list[ListedMigration])
-
-
-def note_asked_for(records: Sequence[MigrationRecord]) -> None:
-    """Log that these migrations are asked for.
-
-    That joins the request that is being answered with what workers log of these migrations later.
-    """
-    from structlog.contextvars import bound_contextvars  # which brings all of rich along: most commands only look
-
-    for record in records:
-        with bound_contextvars(migration_id=record.id):
-            if (kind := record.type) in (MigrationType.COLD, MigrationType.WARM):
-                _log.info("%s is to be migrated", record.machine_name)
-            else:
-                _log.info("%s of %s is asked for", kind, record.machine_name)
 
 
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
@@ -72,7 +55,7 @@ def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigra
 
 def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
     """Yield each record with the fields of both its forms that it doesn't have, or has otherwise."""
-    providers = {p.id: p.name for p in store.providers.all()}
+    providers = provider_names(store)
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
     behind = queued_behind(store, records, crew, providers)
@@ -81,9 +64,8 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
         yield (
             record,
             {
-                # A provider that is no longer shared has no name any more
-                "source": providers.get(record.source_id, record.source_id),
-                "target": providers.get(record.target_id, record.target_id),
+                "source": providers[record.source_id],
+                "target": providers[record.target_id],
                 "status": standing_of(record),
                 "plan": plans.get(record.plan_id or ""),
                 "wave": record.wave if record.plan_id else None,

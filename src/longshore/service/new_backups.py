@@ -16,10 +16,10 @@ from longshore.planning import blocked
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.service.caller import Caller
-from longshore.service.concerns_shown import shown_concern
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
+from longshore.service.shapes import shown_concern
 from longshore.store import NewMigration, ProviderRecord, Store
 
 router = judged_router("/v1")
@@ -56,15 +56,14 @@ class _Looked:
 def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Looked:
     """Look at a machine to back up. Raises LongshoreError for what can't be looked at, or can't be meant."""
     request = replace(body.request, of=None)
-    if caller.remote:
-        refuse_unsafe(asdict(body.request))
+    refuse_unsafe(caller, asdict(body.request))
     refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
     check_request(request, within=("request",))
     vault = vault_record(store, body.vault)
     source = store.providers.get(body.source)
     if source.id == vault.id or source.kind in kinds_for("vault"):
         raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machine's own source.")
-    if not caller.remote and not store.state.shared_database:
+    if caller.works_here(store):
         refuse_missing_library(source.kind, source.settings)
     with clouds.source(source.id) as cloud:
         machine, room = look_up(cloud, body.machine), cloud.room()

@@ -26,11 +26,11 @@ from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.providers.contract import LooseVolumes
-from longshore.service.concerns_shown import shown_concern
 from longshore.service.opened_plan import readable
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
+from longshore.service.shapes import shown_concern
 from longshore.store import PlanRecord, Store
 from longshore.store.tables import utc_now
 
@@ -46,8 +46,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
     As a draft it may be proposed again: what was decided stays, where it is still about something.
     """
     before = _there(store, body)
-    if caller.remote:
-        refuse_unsafe(body.defaults)
+    refuse_unsafe(caller, body.defaults)
     if body.create_flavors:
         store.providers.own(body.target)  # with what others share nobody makes flavors in their name
         remove_abandoned(store, clouds)
@@ -102,8 +101,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         plan = replace(plan, machines=_as_before(plan.machines, earlier.machines))
         content = planfile.plain(plan)
         planfile.from_plain(content)  # what couldn't be read again isn't kept
-        if caller.remote:
-            refuse_unsafe_plan(content)
+        refuse_unsafe_plan(caller, content)
         if before is not None:
             record = store.plans.replace(before.id, content, before.version, called=plan.name)
         else:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from longshore.api.schemas import PlannedState
+from longshore.api.schemas import PlanFigures, PlannedState, PlanSummary
 from longshore.engine.stranded import LiveWorkers
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.plans.check import entries_of
@@ -14,6 +14,7 @@ from longshore.model.plan import Entry, Plan, PlannedVolume
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning import planfile
+from longshore.service.shapes import shaped
 from longshore.store import Outline, PlanRecord, Store
 
 
@@ -167,6 +168,24 @@ def counted(states: Sequence[PlannedState]) -> dict[str, int]:
     """Return how many machines are in each state: first what waits for a person, then what failed, then what moves."""
     found = Counter(state.status for state in states)
     return {state: found[state] for state in _TOLD_FIRST if state in found}
+
+
+def summary(
+    record: PlanRecord, opened: Opened, states: Sequence[PlannedState], figures: PlanFigures | None = None
+) -> PlanSummary:
+    """Return a plan in short. `states`: of all its machines."""
+    plan = opened.plan
+    return shaped(
+        PlanSummary,
+        plan,
+        record,
+        opened,
+        machines=len(plan.machines),
+        volumes=len(plan.volumes),
+        waves=len(plan.waves),
+        states=counted(states),
+        figures=figures,
+    )
 
 
 def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> list[PlanRecord]:

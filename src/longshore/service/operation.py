@@ -10,8 +10,8 @@ from longshore.engine.version import FLOW_VERSION
 from longshore.model.status import Status
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheStore, judged_router
-from longshore.service.shapes import shaped
-from longshore.store import WHOLE, QueueRecord, Store
+from longshore.service.shapes import provider_names, shaped
+from longshore.store import WHOLE, QueueRecord
 
 router = judged_router("/v1")
 DOING = ("waits", "moves", "cutover", "parked")
@@ -57,15 +57,15 @@ def queue(store: TheStore, page: ThePage, worker: str | None = None, *, stranded
     if stranded:
         records = [one for one in records if crew.stranded(one)]
     shown = page.of(records, lambda one: one.id)
-    details, names = store.operation.details([one.id for one in shown]), _names(store)
+    details, names = store.operation.details([one.id for one in shown]), provider_names(store.scoped(WHOLE))
     return [
         shaped(
             QueuedJob,
             one,
             more,
             migration=one.record_id,
-            source=names.get(one.source_id, one.source_id),
-            target=names.get(one.target_id, one.target_id),
+            source=names[one.source_id],
+            target=names[one.target_id],
             worker=one.worker_id,
             reason=more.reason if one.status is Status.PARKED else None,
             stranded=crew.why(one),
@@ -88,8 +88,3 @@ def doing_of(record: QueueRecord) -> str:
     if record.status is Status.PARKED:
         return "parked"
     return "waits" if record.due_at is None else "cutover"
-
-
-def _names(store: Store) -> dict[str, str]:
-    """Return the names of all projects' providers, by id."""
-    return {one.id: one.name for one in store.scoped(WHOLE).providers.all()}

@@ -1,6 +1,7 @@
 """FastAPI dependencies that every route is given: who asks, the store as they see it, and the clouds that it knows.
 
-None of it waits for anything, so it takes no thread; but for the turn of those who ask clouds.
+What is looked up in the database takes a thread. The rest waits for nothing, so it takes none; but for the turn of
+those who ask clouds.
 """
 
 from collections.abc import AsyncIterator
@@ -10,13 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from longshore.errors import AccessDenied
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.providers.grounds import Grounds
 from longshore.service.caller import OPEN, Access, Caller, Forbidden
 from longshore.service.judged import JudgedRoute, caller_of
 from longshore.service.rules import ALL_PROJECTS
 from longshore.service.turns import Turns
-from longshore.store import Store
+from longshore.store import BackupPolicyRecord, GroupRecord, ProviderRecord, ReplicaRecord, Store
 
 
 async def may(request: Request, all_projects: bool = False) -> None:
@@ -103,6 +104,22 @@ def local_files(request: Request, store: Annotated[Store, Depends(_store)]) -> N
         )
 
 
+def _replica(replica: str, store: Annotated[Store, Depends(_store)]) -> ReplicaRecord:
+    return store.replicas.get(replica)
+
+
+def _group(group: str, store: Annotated[Store, Depends(_store)]) -> GroupRecord:
+    return store.groups.get(group)
+
+
+def _policy(policy: str, store: Annotated[Store, Depends(_store)]) -> BackupPolicyRecord:
+    return store.backup_policies.get(policy)
+
+
+def _vault(vault: str, store: Annotated[Store, Depends(_store)]) -> ProviderRecord:
+    return vault_record(store, vault)
+
+
 # Nothing is kept: what is looked at before anything would be kept is looked at, and refused as it would be
 DryRun = Annotated[bool, Query(description="Only answer what it would be afterwards.")]
 TheCaller = Annotated[Caller, Depends(_caller)]
@@ -111,3 +128,8 @@ TheStore = Annotated[Store, Depends(_store)]
 ThePlansStore = Annotated[Store, Depends(store_of_plan)]
 TheClouds = Annotated[Clouds, Depends(_clouds)]
 ThePlansClouds = Annotated[Clouds, Depends(_clouds_of_plan)]
+# What is named in the path
+TheReplica = Annotated[ReplicaRecord, Depends(_replica)]
+TheGroup = Annotated[GroupRecord, Depends(_group)]
+ThePolicy = Annotated[BackupPolicyRecord, Depends(_policy)]
+TheVault = Annotated[ProviderRecord, Depends(_vault)]

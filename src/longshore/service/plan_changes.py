@@ -1,39 +1,55 @@
 """Plans changed, as a whole or in parts, and never over what somebody else has changed meanwhile."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
 
 from longshore.api.schemas import PlanAnswer, PlanChanged, PlanCopy
 from longshore.engine.limits import keep_limits
 from longshore.errors import ChangedMeanwhile, InvalidInput, NotFound
 from longshore.model.machine import VOLUME
 from longshore.model.merging import merged
+from longshore.model.plan import Plan
 from longshore.planning import planfile
 from longshore.planning.plan_validation import refuse_past
 from longshore.service.opened_plan import readable
 from longshore.service.parts import DryRun, TheCaller, TheStore, judged_router
 from longshore.service.remote import refuse_unsafe_plan
-from longshore.store import PlanRecord, Store
+from longshore.store import PlanRecord
 
 router = judged_router("/v1")
-IfMatch = Annotated[str | None, Header(description="The `ETag` that the plan was read with.")]
-
 _TRIES = 10  # to change what others change at the same moment
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A change of a plan: who asks for it, and on which conditions."""
+
+    store: TheStore
+    response: Response
+    caller: TheCaller
+    if_match: Annotated[str | None, Header(description="The `ETag` that the plan was read with.")] = None
+    dry_run: DryRun = False
+
+    @property
+    def version(self) -> str | None:
+        """Return the version that the plan has to have; None: any."""
+        return None if self.if_match in (None, "*") else str(self.if_match).strip().removeprefix("W/").strip('"')
+
+    def content_of(self, plan: Plan) -> dict[str, Any]:
+        """Return a plan as it is kept. Raises InvalidInput for what this caller may not have in one."""
+        content = planfile.plain(plan)
+        refuse_unsafe_plan(self.caller, content)
+        return content
+
+
+_TheAsked = Annotated[_Asked, Depends(_Asked)]
+
+
 @router.put("/plans/{name}")
-def apply(  # noqa: PLR0917
-    name: str,
-    body: dict[str, Any],
-    store: TheStore,
-    response: Response,
-    caller: TheCaller,
-    if_match: IfMatch = None,
-    *,
-    dry_run: DryRun = False,
-) -> PlanAnswer:
+def apply(name: str, body: dict[str, Any], asked: _TheAsked) -> PlanAnswer:
     """Keep this plan under its name: a new one (201), or in the place of what was there.
 
     A draft is one no more. The same again changes nothing. With `If-Match` only if it is still as the answer with that
@@ -42,58 +58,37 @@ def apply(  # noqa: PLR0917
     plan = planfile.from_plain(body)
     if plan.name != name:
         raise InvalidInput(f"The plan is called {plan.name}, not {name}.")
-    content = planfile.plain(plan)
-    if caller.remote:
-        refuse_unsafe_plan(content)
+    content, store = asked.content_of(plan), asked.store
     try:
         before = store.plans.get(name)
     except NotFound:
-        if if_match is not None:
+        if asked.if_match is not None:
             raise ChangedMeanwhile(f"There is no plan {name} any more.", advice="It was deleted meanwhile.") from None
         refuse_past(plan)
-        record = store.plans.add(name, content, dry_run=dry_run)
-        if not dry_run:
-            response.status_code, response.headers["ETag"] = 201, etag_of(record)
+        record = store.plans.add(name, content, dry_run=asked.dry_run)
+        if not asked.dry_run:
+            asked.response.status_code, asked.response.headers["ETag"] = 201, etag_of(record)
         return PlanAnswer(plan=record.content, changed=True)
     refuse_past(plan, readable(before))
-    record = store.plans.replace(name, content, _version(if_match), dry_run=dry_run)
-    if not dry_run:
+    record = store.plans.replace(name, content, asked.version, dry_run=asked.dry_run)
+    if not asked.dry_run:
         record = store.plans.keep(record.id)
         keep_limits(store, record.id, plan.limits)
-        response.headers["ETag"] = etag_of(record)
+        asked.response.headers["ETag"] = etag_of(record)
     return PlanAnswer(plan=record.content, changed=before.draft is not None or record.content != before.content)
 
 
 @router.patch("/plans/{name}")
-def change(  # noqa: PLR0917
-    name: str,
-    body: dict[str, Any],
-    store: TheStore,
-    response: Response,
-    caller: TheCaller,
-    if_match: IfMatch = None,
-    *,
-    dry_run: DryRun = False,
-) -> PlanChanged:
+def change(name: str, body: dict[str, Any], asked: _TheAsked) -> PlanChanged:
     """Change parts of a plan, as JSON Merge Patch (RFC 7396) does it.
 
     What isn't named stays, what is null goes, lists are replaced as a whole. With `If-Match` as when all of it is kept.
     """
-    return _changed(store, response, caller, name, if_match, lambda plan: merged(plan, body), dry_run=dry_run)
+    return _changed(name, lambda plan: merged(plan, body), asked)
 
 
 @router.patch("/plans/{name}/machines/{machine:path}")
-def change_machine(  # noqa: PLR0917
-    name: str,
-    machine: str,
-    body: dict[str, Any],
-    store: TheStore,
-    response: Response,
-    caller: TheCaller,
-    if_match: IfMatch = None,
-    *,
-    dry_run: DryRun = False,
-) -> PlanChanged:
+def change_machine(name: str, machine: str, body: dict[str, Any], asked: _TheAsked) -> PlanChanged:
     """Change one machine of a plan likewise, named as the plan calls it, or by its reference; a volume as
     `volume:NAME`.
     """
@@ -108,7 +103,7 @@ def change_machine(  # noqa: PLR0917
                 return {**plan, kind: entries}
         raise NotFound(f"Plan {name} has no machine {machine}.", advice=f"See: longshore plan show {name}.")
 
-    return _changed(store, response, caller, name, if_match, with_machine, dry_run=dry_run)
+    return _changed(name, with_machine, asked)
 
 
 @router.post("/plans/{name}/duplicate", status_code=201)
@@ -126,44 +121,28 @@ def etag_of(record: PlanRecord) -> str:
     return f'"{record.version}"'
 
 
-def _changed(  # noqa: PLR0917
-    store: Store,
-    response: Response,
-    caller: TheCaller,
-    name: str,
-    if_match: str | None,
-    change: Callable[[dict[str, Any]], dict[str, Any]],
-    *,
-    dry_run: bool,
-) -> PlanChanged:
-    wanted = _version(if_match)
+def _changed(name: str, change: Callable[[dict[str, Any]], dict[str, Any]], asked: _Asked) -> PlanChanged:
+    store, wanted = asked.store, asked.version
     for turn in range(_TRIES):
         before = store.plans.get(name)
         old = readable(before)
         plan = planfile.from_plain(change(planfile.plain(old) if old else before.content))
         if plan.name != before.name:
             raise InvalidInput("A plan keeps its name.", advice="Duplicate it, and delete the first.", field="name")
-        content = planfile.plain(plan)
-        if caller.remote:
-            refuse_unsafe_plan(content)
+        content = asked.content_of(plan)
         refuse_past(plan, old)
         try:
             version = before.version if wanted is None else wanted
-            record = store.plans.replace(before.id, content, version, dry_run=dry_run)
+            record = store.plans.replace(before.id, content, version, dry_run=asked.dry_run)
         except ChangedMeanwhile:
             if wanted is not None or turn == _TRIES - 1:
                 raise
             continue
         changed = record.revision != before.revision
-        if dry_run:
+        if asked.dry_run:
             version, moment = before.version, before.changed_at
             return PlanChanged(changed=changed, version=version, changed_at=moment, plan=record.content)
         keep_limits(store, record.id, plan.limits)
-        response.headers["ETag"] = etag_of(record)
+        asked.response.headers["ETag"] = etag_of(record)
         return PlanChanged(changed=changed, version=record.version, changed_at=record.changed_at)
     raise AssertionError("the last try returns or raises")
-
-
-def _version(if_match: str | None) -> str | None:
-    """Return the version that the plan has to have; None: any."""
-    return None if if_match in (None, "*") else str(if_match).strip().removeprefix("W/").strip('"')

@@ -13,9 +13,9 @@ from longshore.flows.plans.check import entries_asked
 from longshore.model.request import CheckRequest, MigrationType, request_from_json
 from longshore.model.status import Status
 from longshore.planning.catalogue import refuse_unknown
-from longshore.service.migrations_shown import note_asked_for
 from longshore.service.opened_plan import open_plan
 from longshore.service.parts import ThePlansStore, judged_router
+from longshore.service.queued import added
 from longshore.service.turns import OF_CHECKS
 from longshore.store import JobFilter, MigrationRecord, NewMigration, PlanRecord, Store
 
@@ -52,9 +52,7 @@ def begin(name: str, body: PlanStart, request: Request, store: ThePlansStore) ->
         target_id=store.providers.get(plan.target).id,
         request=asked.to_json(),
     )
-    begun = store.migrations.add_together([new])
-    note_asked_for(begun)
-    return _told(store, begun[0], 0)
+    return _told(store, added(store, [new])[0], 0)
 
 
 @router.get("/plans/{name}/checks/{check}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from longshore.api.schemas import Migration
-from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.clouds import Clouds
@@ -12,8 +11,9 @@ from longshore.flows.plans.check import Examined, entries_of, examine_plan, toge
 from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.service.migrations_shown import note_asked_for, shown
+from longshore.service.migrations_shown import shown
 from longshore.service.opened_plan import Opened, latest_of
+from longshore.service.queued import added, going_on
 from longshore.store import NewMigration, Store
 from longshore.store.standing import waits_after_failure
 from longshore.store.tables import utc_now
@@ -54,10 +54,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined], at: dateti
     store.database.refuse_undoable({JobKind.COLD})  # or any other that a plan begins
     store.plans.keep(opened.id)  # what was a draft has become serious
     keep_limits(store, opened.id, plan.limits)
-    records = store.migrations.add_together(wanted)
-    note_asked_for(records)
-    embedded.ensure_running(store.state)
-    return shown(store, records)
+    return shown(store, added(store, wanted))
 
 
 def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
@@ -96,5 +93,4 @@ def try_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[s
     else:
         started = start_again(store, clouds, opened, machines)
     tried = [store.migrations.request_retry(record.id, {}) for record in waiting]
-    embedded.ensure_running(store.state)
-    return [*started, *shown(store, tried)]
+    return [*started, *going_on(store, tried)]

@@ -13,11 +13,10 @@ from longshore.errors import InvalidInput
 from longshore.model.copy_progress import figures_of
 from longshore.model.request import MigrationType
 from longshore.service.migrations_shown import listed
-from longshore.service.opened_plan import is_moved_or_moving, open_plans, states_of
+from longshore.service.opened_plan import is_moved_or_moving, open_plans, states_of, summary
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.plan_figures import plan_figures
-from longshore.service.plans_shown import summary
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import JobFilter, Store
 from longshore.store.tables import without_zone
@@ -32,6 +31,10 @@ _SORTS: dict[str, Callable[[PlannedState], Any]] = {
     "state": lambda one: one.status,
 }
 
+_OF_MIGRATION = (
+    *("interrupted", "waits_for_cutover", "cutover_failed", "downtime_seconds"),
+    *("parked", "queued_behind", "disks"),
+)
 _COMMITS_WITHIN = 3.0  # seconds: what has changed isn't seen before its transaction ends
 
 
@@ -113,17 +116,11 @@ def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> 
     figures = [figures_of(disk.state, disk.progress) for disk in migration.disks]
     left = [one.left for one in figures if one.left is not None]
     return {
-        "interrupted": migration.interrupted,
-        "waits_for_cutover": migration.waits_for_cutover,
-        "cutover_failed": migration.cutover_failed,
-        "downtime_seconds": migration.downtime_seconds,
-        "parked": migration.parked,
-        "queued_behind": migration.queued_behind,
+        **{name: getattr(migration, name) for name in _OF_MIGRATION},
         "syncs": len(syncs),
         "bytes_changed": syncs[-1]["bytes_changed"] if syncs else None,
         "bytes_done": sum(one.done for one in figures) if figures else None,
         "bytes_total": sum(one.total for one in figures) if figures else None,
         "bytes_per_second": sum(one.rate for one in figures) if figures else None,
-        "seconds_left": max(left) if left else None,
-        "disks": migration.disks,
+        "seconds_left": max(left, default=None),
     }

@@ -17,14 +17,12 @@ from longshore.api.schemas import (
     PlanSummary,
     PlanView,
 )
-from longshore.engine import embedded
 from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict
 from longshore.flows.plans.check import entries_asked, entries_of, examine_plan, look_up, look_up_volumes, together
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
-from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations import request_cutover
 from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
@@ -37,6 +35,7 @@ from longshore.service.opened_plan import (
     open_plans,
     speaking_of,
     states_of,
+    summary,
     under_way,
 )
 from longshore.service.paging import ThePage
@@ -44,8 +43,9 @@ from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, jud
 from longshore.service.plan_changes import etag_of
 from longshore.service.plan_figures import plan_figures
 from longshore.service.plan_start import begin, refuse_unfit_start, try_again
-from longshore.service.plans_shown import summary
+from longshore.service.queued import going_on
 from longshore.service.reports import plan_report, reports_of
+from longshore.service.shapes import shown_concern
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
 from longshore.store.outlines import Outline
@@ -227,8 +227,7 @@ def cutover(
             )
         warm = [m for m in warm if m.id in waiting]
     asked = [request_cutover(store, m.id, body) for m in warm]
-    embedded.ensure_running(store.state)
-    return shown(store, asked)
+    return going_on(store, asked)
 
 
 @router.delete("/plans/{name}/cutover", status_code=202)
@@ -241,8 +240,7 @@ def take_cutover_back(name: str, store: TheStore, wave: int | None = None, machi
             f"No cutover of plan {name} was asked for that hasn't begun.", advice=f"See: longshore plan show {name}."
         )
     taken_back = [store.migrations.take_cutover_back(one.id) for one in asked]
-    embedded.ensure_running(store.state)
-    return shown(store, taken_back)
+    return going_on(store, taken_back)
 
 
 def _warm(opened: Opened, wave: int | None, machines: Sequence[str]) -> list[Outline]:
@@ -256,10 +254,8 @@ def _warm(opened: Opened, wave: int | None, machines: Sequence[str]) -> list[Out
 @router.post("/plans/{name}/resume", status_code=202)
 def resume(name: str, store: TheStore) -> list[Migration]:
     """Have a plan go on where an interrupted engine stopped. Nothing to do when one is running."""
-    opened = open_plan(store, store.plans.get(name))
-    going_on = under_way(opened)
-    embedded.ensure_running(store.state)
-    return shown(store, store.migrations.several([m.id for m in going_on]))
+    broken_off = under_way(open_plan(store, store.plans.get(name)))
+    return going_on(store, store.migrations.several([m.id for m in broken_off]))
 
 
 @router.post("/plans/{name}/cancel", status_code=202)
@@ -267,8 +263,7 @@ def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
     """Cancel all of a plan that is under way or waits, and take back what it made."""
     opened = open_plan(store, store.plans.get(name))
     asked = [store.migrations.request_cancel(m.id) for m in under_way(opened, machine)]
-    embedded.ensure_running(store.state)
-    return shown(store, asked)
+    return going_on(store, asked)
 
 
 @router.get("/plans/{name}/migrations", response_model=list[Migration])

@@ -6,6 +6,7 @@ are given holds nothing else.
 
 import os
 import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -109,13 +110,7 @@ def sample() -> str:
     for name, (check, description) in PERSONAS.items():
         lines += [f"# {description}", f'#"{name}": "{check}"', ""]
     for rule in RULES:
-        lines += [f"# {description}" for description in _wrapped(rule.description)]
+        lines += [f"# {description}" for description in textwrap.wrap(rule.description, 110)]
         lines += [f"#   {route}" for route in rule.routes]
         lines += [f'#"{rule.name}": "{rule.default}"', ""]
     return "\n".join(lines)
-
-
-def _wrapped(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, 110)

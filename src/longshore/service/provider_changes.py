@@ -64,7 +64,7 @@ def change(
     secrets = given if elsewhere else {**known_secrets, **given}
     unneeded = unneeded_secrets(record.kind, settings) & secrets.keys()
     secrets = {name: value for name, value in secrets.items() if name not in unneeded}
-    local = _is_local(store.state.shared_database, caller)
+    local = caller.works_here(store)
     found, secrets = log_in(store, record.name, record.kind, settings, secrets, local=local)
     # What a login derives is new each time
     other = settings != record.settings or any(known_secrets.get(name) != value for name, value in given.items())
@@ -73,11 +73,6 @@ def change(
         return ProviderCheck(provider=would_be, found=found, changed=other)
     kept: ProviderRecord = store.providers.change(record.id, settings, secrets if secrets != known_secrets else None)
     return checked(store, kept.id, found, changed=other)
-
-
-def _is_local(shared_database: str | None, caller: Any) -> bool:
-    """Tell whether disks are read on this machine, for one of its users."""
-    return not caller.remote and not shared_database
 
 
 def _auth_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

@@ -15,9 +15,10 @@ from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
 from longshore.flows.clouds import Clouds, kept_secrets, within_reach
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Machine, PowerState
+from longshore.model.machine import Machine
 from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
+from longshore.model.shape_faults import in_words
 from longshore.planning.machine_checks import against_a_move
 from longshore.providers.registry import connect, moves_from, provider_type, refuse_missing_library, sides_of
 from longshore.service.caller import Caller
@@ -40,17 +41,7 @@ from longshore.store.tables import without_zone
 router = judged_router("/v1")
 
 
-def _wanted(
-    folder: str | None = None,
-    cluster: str | None = None,
-    tag: str | None = None,
-    power: PowerState | None = None,
-    name: str | None = None,
-) -> MachineFilter:
-    return MachineFilter(folder, cluster, tag, power, name)
-
-
-Wanted = Annotated[MachineFilter, Depends(_wanted)]
+Wanted = Annotated[MachineFilter, Depends(MachineFilter)]
 
 
 @router.post("/providers", status_code=201, dependencies=[Turn])
@@ -83,7 +74,7 @@ def add(
     store.providers.refuse_taken(body.name)
     if dry_run:
         response.status_code = 200
-        local = not caller.remote and not store.state.shared_database
+        local = caller.works_here(store)
         found = {} if delegated else log_in(store, body.name, body.kind, settings, secrets, local=local)[0]
         kept = _kept(settings)
         record = ProviderRecord("", store.scope.project_id, body.name, body.kind, kept, without_zone(datetime.now(UTC)))
@@ -91,7 +82,7 @@ def add(
     give_back_abandoned(store, caller)
     id_ = str(uuid.uuid4())
     if not delegated:
-        return _add(store, id_, body, settings, secrets, local=not caller.remote and not store.state.shared_database)
+        return _add(store, id_, body, settings, secrets, local=caller.works_here(store))
     login, secrets = delegate(store, id_, caller)
     settings |= {"auth": settings["auth"] | login, "auth_type": "v3applicationcredential"}
     try:
@@ -144,7 +135,7 @@ def log_in(
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise InvalidInput(
-            f"The settings of provider {name} aren't right: {where}: {fault['msg']}.", field=f"settings.{where}"
+            f"The settings of provider {name} aren't right: {where}: {in_words(fault)}.", field=f"settings.{where}"
         ) from None
     except KeyError as missing:
         raise InvalidInput(f"Provider {name} needs the secret {missing}.") from None

@@ -13,6 +13,7 @@ from longshore.errors import InvalidInput
 from longshore.providers.declared import LABELS, ProviderType
 from longshore.providers.grounds import Grounds
 from longshore.providers.registry import provider_type
+from longshore.service.caller import Caller
 
 _LONGEST_WORD = 1000  # characters of a setting
 
@@ -59,10 +60,11 @@ def _usual(known: ProviderType) -> dict[str, Any]:
     return made | {field.name: field.default for field in told if field.default is not MISSING}
 
 
-def refuse_unsafe(options: Mapping[str, Any]) -> None:
-    """Raise InvalidInput for playbooks among the options of a migration, or those that a plan gives its machines."""
+def refuse_unsafe(caller: Caller, options: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for a caller from elsewhere, and playbooks among the options of a migration, or those that a
+    plan gives its machines."""
     for name in ("before", "after"):
-        if options.get(name):
+        if caller.remote and options.get(name):
             raise InvalidInput(
                 f'A server runs no playbooks ("{name}") for its callers: they would run as the server itself.',
                 advice="Run the playbook yourself, or use Longshore without a server.",
@@ -70,9 +72,9 @@ def refuse_unsafe(options: Mapping[str, Any]) -> None:
             )
 
 
-def refuse_unsafe_plan(plan: Mapping[str, Any]) -> None:
-    """Raise InvalidInput for options of a plan, as its file has it, that a server doesn't take from its callers."""
-    refuse_unsafe(plan.get("defaults") or {})
+def refuse_unsafe_plan(caller: Caller, plan: Mapping[str, Any]) -> None:
+    """Raise InvalidInput likewise for a plan, as its file has it."""
+    refuse_unsafe(caller, plan.get("defaults") or {})
     for machine in plan.get("machines") or ():
         if isinstance(machine, Mapping):
-            refuse_unsafe(machine)
+            refuse_unsafe(caller, machine)

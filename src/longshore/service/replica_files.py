@@ -17,11 +17,10 @@ from longshore.model.replica import Stage
 from longshore.planning import replicafile
 from longshore.planning.replicafile import OF_REPLICAS, Written, WrittenGroup, WrittenReplica, text_of_seconds
 from longshore.service.groups import refuse_commands
-from longshore.service.migrations_shown import note_asked_for
 from longshore.service.new_replicas import first_time, new_replica, protection_of, tests_of
 from longshore.service.parts import DryRun, TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.replicas_shown import provider_names
-from longshore.service.shapes import shaped
+from longshore.service.queued import added
+from longshore.service.shapes import Names, provider_names, shaped
 from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
 from longshore.store.rows import filled
 from longshore.store.texts import in_options
@@ -111,7 +110,7 @@ def apply(
     known: dict[str, set[str]] = {}  # by a word for replicas: their ids
     names = provider_names(store)
     for one in there:
-        source = names.get(one.record.source_id, one.record.source_id)
+        source = names[one.record.source_id]
         for word in {one.id, *one.names, *(f"{source}:{name}" for name in one.names)}:
             known.setdefault(word, set()).add(one.id)
     meant: dict[str, set[str]] = {}  # by a word of the file itself, which is what its groups mean first of all
@@ -140,18 +139,17 @@ def apply(
         )
         for entry, id_ in zip(wanted.replicas, ids, strict=True)
     ]
-    records = store.migrations.add_together([one for one, _ in new.values()], dry_run=dry_run) if new else []
+    if new and dry_run:
+        store.migrations.add_together([one for one, _ in new.values()], dry_run=True)
     if dry_run:
         return applied + [_foreseen(group) for group in groups]
-    note_asked_for(records)
-    for id_, (_, said) in new.items():
-        for concern in said:
-            store.events.say(id_, None, str(concern), "warning")
+    if new:
+        added(store, [one for one, _ in new.values()], {id_: said for id_, (_, said) in new.items()})
     for id_, fields in changes.items():
         if fields:
             store.replicas.change(id_, **fields)
     made = [_put(store, group) for group in groups]
-    if new or any(changes.values()):
+    if any(changes.values()):
         embedded.ensure_running(store.state)
     return applied + made
 
@@ -185,27 +183,25 @@ def _called(one: _There, there: Sequence[_There]) -> str:
     return one.record.machine_ref if one.path in [other.path for other in others] else one.path
 
 
-def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Names) -> dict[str, str]:
     """Return the words by which groups call these replicas, by id.
 
     The source stands before the machine where machines of two replicas are called alike.
     """
     count = Counter(called.values())
     return {
-        one.id: called[one.id]
-        if count[called[one.id]] == 1
-        else f"{names.get(one.record.source_id, one.record.source_id)}:{called[one.id]}"
+        one.id: called[one.id] if count[called[one.id]] == 1 else f"{names[one.record.source_id]}:{called[one.id]}"
         for one in wanted
     }
 
 
-def _written(one: _There, called: str, names: Mapping[str, str]) -> WrittenReplica:
+def _written(one: _There, called: str, names: Names) -> WrittenReplica:
     return filled(
         WrittenReplica,
         one.replica,
         machine=called,
-        source=names.get(one.record.source_id, one.record.source_id),
-        target=names.get(one.record.target_id, one.record.target_id),
+        source=names[one.record.source_id],
+        target=names[one.record.target_id],
         rpo=text_of_seconds(one.replica.rpo),
         options=_options(one.record.request),
     )

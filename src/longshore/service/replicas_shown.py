@@ -1,6 +1,6 @@
 """Replicas and points as they go over the wire: with figures and conditions, which are worked out when asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from longshore.api.replicas import Condition, Figures, Hold, Point, Replica, Seed
@@ -14,7 +14,7 @@ from longshore.model.status import Status
 from longshore.planning.conditions import ReplicaFacts, conditions
 from longshore.planning.protection_figures import WINDOWS, look_back_over_windows, rpo_now
 from longshore.planning.retention import KeptByRule, decide, parse_retention
-from longshore.service.shapes import shaped
+from longshore.service.shapes import Names, shaped
 from longshore.store import MigrationRecord, PointRecord, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
 from longshore.store.tables import with_zone, without_zone
@@ -22,17 +22,12 @@ from longshore.store.tables import with_zone, without_zone
 _NO_OBJECTIVE = timedelta(days=36525)
 
 
-def provider_names(store: Store) -> dict[str, str]:
-    """Return the names of providers by their ids."""
-    return {provider.id: provider.name for provider in store.providers.all()}
-
-
 def replica_shown(
-    store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str], *, figures: bool = True
+    store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Names, *, figures: bool = True
 ) -> Replica:
     """Return a replica as it goes over the wire.
 
-    `providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day.
+    Without `figures` what a sync takes goes by those of the last day.
     """
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
@@ -65,8 +60,8 @@ def replica_shown(
         Replica,
         found,
         record,
-        source="unknown" if was_adopted(found.stage, record) else providers.get(record.source_id, record.source_id),
-        target=providers.get(record.target_id, record.target_id),
+        source="unknown" if was_adopted(found.stage, record) else providers[record.source_id],
+        target=providers[record.target_id],
         request=form(MigrationRequest).validate_python(record.request),
         paused=standing.paused,
         due_at=found.due_at if found.stage in SYNCED else None,
@@ -77,13 +72,11 @@ def replica_shown(
         rpo_now=_seconds(age),
         next_takes=_seconds(takes),
         audits=list(found.audits),
-        seed=Seed(vault=providers.get(found.seed.vault_id, found.seed.vault_id), point=found.seed.point)
-        if found.seed
-        else None,
+        seed=Seed(vault=providers[found.seed.vault_id], point=found.seed.point) if found.seed else None,
         points=len(usable),
         newest=last.moment if last else None,
         figures=_figures(arrivals, rpo, record, now) if figures else [],
-        conditions=[Condition(code=one.code, text=one.text) for one in conditions(standing)],
+        conditions=[shaped(Condition, one) for one in conditions(standing)],
         looked_at=look.looked_at if look else None,
         looked_point=look.point if look else None,
         tests=_last_parts(made),

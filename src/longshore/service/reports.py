@@ -1,35 +1,84 @@
 """Reports of a migration, from its record alone: the same while it runs, when it has ended, and years later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
-from longshore.api.reports import Copying, Left, PlanReport, Report, ReportedDisk, ReportedEvent, ReportedMachine
+from longshore.api.reports import (
+    Bundle,
+    Copying,
+    Left,
+    PlanReport,
+    Report,
+    ReportedDisk,
+    ReportedEvent,
+    ReportedMachine,
+)
+from longshore.api.schemas import LedgerEntry
+from longshore.engine.version import FLOW_VERSION
+from longshore.errors import NotFound
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.request import CopyRequest, MigrationRequest, request_from_json
 from longshore.model.status import Status
+from longshore.service.migrations_shown import shown
+from longshore.service.parts import TheStore, judged_router
+from longshore.service.shapes import Names, provider_names, shaped
 from longshore.store import EntryState, EventRecord, LedgerRecord, MigrationRecord, Store
 from longshore.store.standing import standing_of
-from longshore.store.tables import with_zone
+from longshore.store.tables import utc_now, with_zone
 
+router = judged_router("/v1")
 _BEFOREHAND = ("preparing", "inspecting")  # phases in which it is said what stands against a migration
 
 
-def names_of(store: Store) -> dict[str, str]:
-    """Return the names of providers and plans, by their ids."""
-    return {p.id: p.name for p in store.providers.all()} | store.plans.names()
+@router.get("/migrations/{migration}/report")
+def report(migration: str, store: TheStore) -> Report:
+    """Report what was copied, verified, changed and said, from the migration's record alone."""
+    return reports_of(store, [store.migrations.get(migration)])[0]
+
+
+@router.get("/migrations/{migration}/bundle")
+def bundle(migration: str, store: TheStore) -> Bundle:
+    """Return what was asked for, what happened, what was made and what is left, without anything secret."""
+    record = store.migrations.get(migration)
+    return Bundle(
+        version=version("longshore"),
+        flow_version=FLOW_VERSION,
+        made_at=utc_now(),
+        source_kind=_kind(store, record.source_id),
+        target_kind=_kind(store, record.target_id),
+        migration=shown(store, [record])[0],
+        report=reports_of(store, [record])[0],
+        ledger=[shaped(LedgerEntry, entry) for entry in store.ledger.entries(record.id)],
+    )
+
+
+def _kind(store: Store, provider_id: str) -> str:
+    """Return the kind of a provider; empty where it is no longer shared."""
+    try:
+        return store.providers.get(provider_id).kind
+    except NotFound:
+        return ""
 
 
 def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]:
     """Return reports made from these records alone, which are asked for together: a plan may have thousands."""
-    names = names_of(store)
+    names, plans = provider_names(store), store.plans.names()
     events = store.events.of_each([record.id for record in records])
     entries = store.ledger.entries_of([record.id for record in records if record.status.ended])
-    return [_report(record, names, events[record.id], entries.get(record.id, [])) for record in records]
+    return [
+        _report(record, names, plans.get(record.plan_id or ""), events[record.id], entries.get(record.id, []))
+        for record in records
+    ]
 
 
 def _report(
-    record: MigrationRecord, names: Mapping[str, str], events: Sequence[EventRecord], entries: Sequence[LedgerRecord]
+    record: MigrationRecord,
+    names: Names,
+    plan: str | None,
+    events: Sequence[EventRecord],
+    entries: Sequence[LedgerRecord],
 ) -> Report:
     request = request_from_json(record.request)
     of_machine = request if isinstance(request, MigrationRequest) else None
@@ -39,9 +88,9 @@ def _report(
         id=record.id,
         machine=record.machine_name,
         machine_ref=record.machine_ref,
-        source=names.get(record.source_id, record.source_id),  # it may not be shared any more
-        target=names.get(record.target_id, record.target_id),
-        plan=names.get(record.plan_id or ""),
+        source=names[record.source_id],
+        target=names[record.target_id],
+        plan=plan,
         wave=record.wave if record.plan_id else None,
         type=request.type.value,
         landing=(result.get("conversion") or {}).get("landed", of_machine.landing.value if of_machine else None),

@@ -7,7 +7,6 @@ from longshore.api.backups import (
     NewRestore,
 )
 from longshore.api.schemas import Migration, PlanConcern
-from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import (
     ServerInPlace,
@@ -27,11 +26,10 @@ from longshore.providers.registry import kinds_for
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine
 from longshore.service.beforehand import look_beforehand
 from longshore.service.caller import Caller
-from longshore.service.concerns_shown import shown_concern
-from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.queued import begun
+from longshore.service.queued import begun, going_on
 from longshore.service.remote import refuse_unsafe
+from longshore.service.shapes import shown_concern
 from longshore.store import NewMigration, Store
 from longshore.vault.points import Point
 
@@ -67,8 +65,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
 def commit_restore(migration: str, store: TheStore) -> Migration:
     """Commit a restore in place: its server is for good. The one that it was before is its owner's, and stays off."""
     record = store.migrations.request_commit(migration)
-    embedded.ensure_running(store.state)
-    return shown(store, [record])[0]
+    return going_on(store, [record])[0]
 
 
 @router.post("/restores/{migration}/undo", status_code=202)
@@ -79,8 +76,7 @@ def undo_restore(migration: str, store: TheStore) -> Migration:
     if store.migrations.get(migration).type is not MigrationType.IN_PLACE:
         raise Conflict(f"{migration} isn't a restore in place: there is nothing to go back to.")
     record = store.migrations.request_cancel(migration)
-    embedded.ensure_running(store.state)
-    return shown(store, [record])[0]
+    return going_on(store, [record])[0]
 
 
 def _restore_in_place(  # noqa: PLR0917
@@ -98,8 +94,7 @@ def _look_in_place(  # noqa: PLR0917
     body: NewRestore, name: str, request: MigrationRequest, store: Store, clouds: Clouds, caller: Caller
 ) -> tuple[ServerInPlace, Landing | None, list[Concern]]:
     """Look at a restore in place. Raises LongshoreError for what can't be looked at, or can't be meant."""
-    if caller.remote:
-        refuse_unsafe(asdict(request))
+    refuse_unsafe(caller, asdict(request))
     refuse_unreadable(target=body.target)
     check_request(request, within=("request",))
     refuse_pointless(request)
@@ -109,7 +104,7 @@ def _look_in_place(  # noqa: PLR0917
         raise InvalidInput(f"Provider {target.name} is {target.kind}: no server is made there.", field="target")
     found = find_in_place(clouds, vault.id, name, target.id, request.replaces or "")
     store.migrations.refuse_busy(target.id, found.home.ref, found.home.name)
-    here = not caller.remote and not store.state.shared_database
+    here = caller.works_here(store)
     landing, concerns = land_in_place(clouds, vault.id, target.id, found, request, converts_here=here)
     return found, landing, concerns
 

@@ -13,7 +13,7 @@ from longshore.model.schedule import Cron, Schedule
 from longshore.planning.previews import kept_of, times_ahead
 from longshore.planning.retention import Decision, decide, parse_retention, write_retention
 from longshore.planning.schedules import is_same_for_all, parse_calendar, parse_schedule
-from longshore.service.backup_policies import judged_points
+from longshore.service.backup_policies_shown import judged_points
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.store import Store

@@ -21,7 +21,7 @@ from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, 
 from longshore.model.session import PasscodeWanted, Session, SessionKind
 from longshore.model.wall_link import WallLink
 from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins, PasscodeAsked
-from longshore.providers.openstack.membership import is_member
+from longshore.providers.openstack.projects import is_member
 from longshore.service.failed_logins import FailedLogins
 from longshore.store import Scope, Store
 
@@ -278,7 +278,7 @@ def _in_project(session: Session, issued: Issued) -> Session:
 
 
 def _account(domain: str, user: str) -> str:
-    return f"{domain.casefold()}/{user.casefold()}"
+    return f"{domain}/{user}"
 
 
 def _who(domain: str, user: str, receipt: str) -> Session:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from anyio import to_thread
 from fastapi import Depends, Request, Response
 
-from longshore.service.turns import turns_of_reads
+from longshore.service.turns import LINE, OF_READS, Turns
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class SharedReads:
     """Reads that requests of one application share."""
 
     def __init__(self) -> None:
-        self._turns = turns_of_reads()
+        self._turns = Turns(OF_READS, LINE)
         self._now: dict[Hashable, asyncio.Task[Any]] = {}
         self._next: dict[Hashable, asyncio.Task[Any]] = {}
 

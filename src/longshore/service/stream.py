@@ -5,20 +5,21 @@ import asyncio
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from longshore.api.schemas import Event, PlanEvent
 from longshore.errors import Busy, NotFound
-from longshore.service.caller import Access, Caller, Forbidden, IdentityUnavailable, Unauthenticated
+from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
 from longshore.service.opened_plan import counted, open_plans, states_of
 from longshore.service.parts import TheCaller, TheStore, judged_router
-from longshore.service.streams import OF_A_PROJECT, Streams
+from longshore.service.turns import OF_STREAMS, Streams
 from longshore.store import Store
 
 Look = Callable[[], tuple[list[str], str | None]]  # what is to be sent now; and the last word, when nothing more comes
@@ -37,19 +38,46 @@ _LONGEST = 240.0  # seconds; the client comes back with its token, which is judg
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events"}
 }
-After = Annotated[int, Query(ge=0, le=(1 << 63) - 1)]
-LastEventId = Annotated[str | None, Header(description="Sent by a client that comes back.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Somebody who follows events, and which they know already."""
+
+    request: Request
+    caller: TheCaller
+    after: Annotated[int, Query(ge=0, le=(1 << 63) - 1)] = 0
+    last_event_id: Annotated[str | None, Header(description="Sent by a client that comes back.")] = None
+
+    @property
+    def known(self) -> int:
+        id_ = self.last_event_id
+        return int(id_) if id_ and re.fullmatch("[0-9]{1,18}", id_) else self.after
+
+    def streamed(self, look: Look) -> StreamingResponse:
+        """Return a stream of what `look` finds. Raises Busy."""
+        streams: Streams = self.request.app.state.streams
+        if streams.full(self.caller.project_id):
+            raise Busy(
+                f"Your project follows {OF_STREAMS} migrations and plans already.",
+                advice="End a stream, or ask for the events.",
+            )
+        access: Access | None = self.request.app.state.access
+        if access is None:
+            told = _told(look)
+        else:
+            asked = self.request.scope["path"], dict(self.request.headers)
+            told = streams.counted(
+                self.caller.project_id, _told(look, partial(access.tokens.caller_now, "GET", *asked))
+            )
+        return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+_TheListener = Annotated[_Listener, Depends(_Listener)]
 
 
 @router.get("/migrations/{migration}/events/stream", response_class=StreamingResponse, responses=_STREAM)
-def stream(  # noqa: PLR0917
-    migration: str,
-    request: Request,
-    store: TheStore,
-    caller: TheCaller,
-    after: After = 0,
-    last_event_id: LastEventId = None,
-) -> StreamingResponse:
+def stream(migration: str, store: TheStore, listener: _TheListener) -> StreamingResponse:
     """Stream what happens in a migration, as server-sent events: `migration` with an Event each, and `ended` with its
     status.
 
@@ -57,18 +85,11 @@ def stream(  # noqa: PLR0917
     and may be told again what it was told in the last seconds. The `id` within each event says which it is.
     """
     record = store.migrations.get(migration)
-    return _streamed(request, caller, _OfMigration(store, record.id, _known(after, last_event_id)).look)
+    return listener.streamed(_OfMigration(store, record.id, listener.known).look)
 
 
 @router.get("/plans/{name}/events/stream", response_class=StreamingResponse, responses=_STREAM)
-def plan_stream(  # noqa: PLR0917
-    name: str,
-    request: Request,
-    store: TheStore,
-    caller: TheCaller,
-    after: After = 0,
-    last_event_id: LastEventId = None,
-) -> StreamingResponse:
+def plan_stream(name: str, store: TheStore, listener: _TheListener) -> StreamingResponse:
     """Stream what happens in all migrations of a plan, as server-sent events: `migration` with a PlanEvent each, and
     `ended` with how many of its machines are in which state, when nothing of it is under way.
 
@@ -76,28 +97,7 @@ def plan_stream(  # noqa: PLR0917
     and may be told again what it was told in the last seconds. The `id` within each event says which it is.
     """
     record = store.plans.get(name)
-    return _streamed(request, caller, _OfPlan(store, record.id, _known(after, last_event_id)).look)
-
-
-def _known(after: int, last_event_id: str | None) -> int:
-    return int(last_event_id) if last_event_id and re.fullmatch("[0-9]{1,18}", last_event_id) else after
-
-
-def _streamed(request: Request, caller: Caller, look: Look) -> StreamingResponse:
-    """Return a stream of what `look` finds. Raises Busy."""
-    streams: Streams = request.app.state.streams
-    if streams.full(caller.project_id):
-        raise Busy(
-            f"Your project follows {OF_A_PROJECT} migrations and plans already.",
-            advice="End a stream, or ask for the events.",
-        )
-    access: Access | None = request.app.state.access
-    if access is None:
-        told = _told(look)
-    else:
-        judge = partial(access.tokens.caller_now, "GET", request.scope["path"], dict(request.headers))
-        told = streams.counted(caller.project_id, _told(look, judge))
-    return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return listener.streamed(_OfPlan(store, record.id, listener.known).look)
 
 
 async def _told(look: Look, judge: Callable[[], object] | None = None) -> AsyncIterator[str]:
@@ -136,23 +136,35 @@ def _is_valid(judge: Callable[[], object]) -> bool:
     return True
 
 
-class _Followed:
-    """Many write at once, and who was numbered first isn't always there first. So what is after what was told lately is
-    read again, and only what was told before that counts as known to a client that comes back."""
+class _Followed(ABC):
+    """The events of a migration, or of all of a plan.
 
-    def __init__(self, after: int) -> None:
-        self._settled = after
+    Many write at once, and who was numbered first isn't always there first. So what is after what was told lately is
+    read again, and only what was told before that counts as known to a client that comes back.
+    """
+
+    def __init__(self, store: Store, id_: str, after: int) -> None:
+        self._store, self._id, self._settled = store, id_, after
         self._told: dict[int, float] = {}  # when; those after what is settled
 
-    def fresh(self, read: Callable[[int], list[Said]]) -> tuple[list[str], bool]:
-        """Return what is to be sent of the events after a number, as `read` has them, and whether there may be more."""
+    def look(self) -> tuple[list[str], str | None]:
+        """Return what is to be sent, and the last event once nothing more comes.
+
+        Whether it has ended is asked first: what was said before that is then among the events.
+        """
+        end = self._end()
+        said, more = self._fresh()
+        return said, None if end is None or more else f"event: ended\ndata: {json.dumps(end)}\n\n"
+
+    def _fresh(self) -> tuple[list[str], bool]:
+        """Return what is to be sent of events, and whether there may be more."""
         now, before = time.monotonic(), self._settled
         self._settle(now)
-        found = read(self._settled)
+        found = self._read()
         new = [(number, body) for number, body in found if number not in self._told]
         self._told |= dict.fromkeys([number for number, _ in new], now)
         said = [f"id: {self._settled}\n\n"] if self._settled > before else []  # of itself that tells a client nothing
-        said += [_message(self._settled, body.model_dump_json()) for _, body in new]
+        said += [f"id: {self._settled}\nevent: migration\ndata: {body.model_dump_json()}\n\n" for _, body in new]
         return said, bool(new) or len(found) == _AT_ONCE
 
     def _settle(self, now: float) -> None:
@@ -160,51 +172,33 @@ class _Followed:
         self._settled = max([self._settled, *old])
         self._told = {number: at for number, at in self._told.items() if number > self._settled}
 
+    @abstractmethod
+    def _end(self) -> dict[str, object] | None:
+        """Return what is told at last; None while anything is under way. Raises NotFound."""
 
-class _OfMigration:
-    def __init__(self, store: Store, migration_id: str, after: int) -> None:
-        self._store, self._id, self._followed = store, migration_id, _Followed(after)
+    @abstractmethod
+    def _read(self) -> list[Said]:
+        """Return the events after those that are settled."""
 
-    def look(self) -> tuple[list[str], str | None]:
-        """Return what is to be sent, and the last event once the migration has ended.
 
-        Its state is read first: what was said before it ended is then among the events.
-        """
+class _OfMigration(_Followed):
+    def _end(self) -> dict[str, object] | None:
         record = self._store.migrations.get(self._id)
-        said, more = self._followed.fresh(self._read)
-        ended = record.status.ended and not more
-        return said, _ended({"status": record.status}) if ended else None
+        return {"status": record.status} if record.status.ended else None
 
-    def _read(self, after: int) -> list[Said]:
-        return [(one.id, Event(**asdict(one))) for one in self._store.events.of(self._id, after, _AT_ONCE)]
+    def _read(self) -> list[Said]:
+        return [(one.id, Event(**asdict(one))) for one in self._store.events.of(self._id, self._settled, _AT_ONCE)]
 
 
-class _OfPlan:
-    def __init__(self, store: Store, plan_id: str, after: int) -> None:
-        self._store, self._id, self._followed = store, plan_id, _Followed(after)
-
-    def look(self) -> tuple[list[str], str | None]:
-        """Return what is to be sent, and the last event once nothing of the plan is under way.
-
-        That is asked first: what was said before it ended is then among the events.
-        """
+class _OfPlan(_Followed):
+    def _end(self) -> dict[str, object] | None:
         record = self._store.plans.get(self._id)
-        goes_on = self._store.outlines.has_under_way(self._id)
-        said, more = self._followed.fresh(self._read)
-        if goes_on or more:
-            return said, None
-        return said, _ended({"states": counted(states_of(open_plans(self._store, [record])[0]))})
+        if self._store.outlines.has_under_way(self._id):
+            return None
+        return {"states": counted(states_of(open_plans(self._store, [record])[0]))}
 
-    def _read(self, after: int) -> list[Said]:
+    def _read(self) -> list[Said]:
         return [
             (one.event.id, PlanEvent(**asdict(one.event), migration=one.migration_id, machine=one.machine_name))
-            for one in self._store.events.of_plan(self._id, after, _AT_ONCE)
+            for one in self._store.events.of_plan(self._id, self._settled, _AT_ONCE)
         ]
-
-
-def _message(known: int, body: str) -> str:
-    return f"id: {known}\nevent: migration\ndata: {body}\n\n"
-
-
-def _ended(body: dict[str, object]) -> str:
-    return f"event: ended\ndata: {json.dumps(body)}\n\n"

@@ -13,8 +13,8 @@ from longshore.engine import embedded
 from longshore.errors import Cancelled, InvalidInput, NotFound
 from longshore.model.request import MigrationType, TenantRequest
 from longshore.providers.registry import provider_type
-from longshore.service.migrations_shown import note_asked_for
 from longshore.service.parts import TheStore, judged_router, local_files
+from longshore.service.queued import added
 from longshore.store import MigrationRecord, NewMigration, Store
 
 router = judged_router("/v1")
@@ -70,9 +70,7 @@ def _begin(
         overwrite=overwrite,
         passwords=str(Path(passwords).absolute()) if passwords else None,
     )
-    begun = store.migrations.add_together([NewMigration.of_provider(record, asked)])
-    note_asked_for(begun)
-    return _shown(store, begun[0])
+    return _shown(store, added(store, [NewMigration.of_provider(record, asked)])[0])
 
 
 def _find(store: Store, job: str) -> MigrationRecord:

@@ -8,6 +8,7 @@ of its own. Whoever comes beyond that waits for a turn, and is told after a whil
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ OF_FILES = 2  # files that are sent to one project: each takes a confined proces
 OF_ALL_FILES = 8
 OF_CHECKS = 6  # checks of plans of one project that haven't ended
 OF_READS = 3  # costly reads of one project
+OF_STREAMS = 20  # streams of events of one project; each asks the database twice a second
 OF_PAGES = 2  # of one project that are put together
 OF_ALL_PAGES = 8
 OF_READING = 1  # plans in forms of one project that are read
@@ -65,18 +67,6 @@ class Turns:
                 self._projects.pop(project_id, None)
 
 
-def turns_at_clouds() -> Turns:
-    return Turns(OF_CLOUDS, QUEUE, OF_ALL_CLOUDS)
-
-
-def turns_of_files() -> Turns:
-    return Turns(OF_FILES, OF_FILES, OF_ALL_FILES)
-
-
-def turns_of_reads() -> Turns:
-    return Turns(OF_READS, LINE)
-
-
 def turns_of_pages() -> Turns:
     return Turns(OF_PAGES, LINE, OF_ALL_PAGES)
 
@@ -85,8 +75,24 @@ def turns_of_reading() -> Turns:
     return Turns(OF_READING, LINE, OF_ALL_READING)
 
 
-def turns_of_all() -> Turns:
-    return Turns(IN_WORK, LINE)
+class Streams:
+    """Streams of events under way in one application, by project."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+
+    def full(self, project_id: str) -> bool:
+        return self._under_way[project_id] >= OF_STREAMS
+
+    async def counted(self, project_id: str, told: AsyncIterator[str]) -> AsyncIterator[str]:
+        if self.full(project_id):  # several were asked for in the same moment
+            return
+        self._under_way[project_id] += 1
+        try:
+            async for each in told:
+                yield each
+        finally:
+            self._under_way[project_id] -= 1
 
 
 @asynccontextmanager

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 
 from longshore.api.backups import PointInVault, VaultContents
-from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
-from longshore.flows.clouds import vault_record
+from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.model.point import Hold
-from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.service.parts import TheClouds, TheStore, TheVault, judged_router
 from longshore.service.vault_points import told_together
 from longshore.store import BackupPolicyRecord, Store
 from longshore.vault.holds import holds
-from longshore.vault.points import DamagedPoint, Point, point_names, points, read_points
+from longshore.vault.points import DamagedPoint, Point, folder_in, point_names, points, read_points
 from longshore.vault.vault import Vault
 
 router = judged_router("/v1")
@@ -30,7 +29,7 @@ _SORTS: dict[str, Callable[[Point], Any]] = {
 
 @router.get("/vaults/{vault}/contents")
 def contents(  # noqa: PLR0917
-    vault: str,
+    vault: TheVault,
     store: TheStore,
     clouds: TheClouds,
     machine: Annotated[str, Query(max_length=255, description="A part of the names of machines.")] = "",
@@ -42,8 +41,7 @@ def contents(  # noqa: PLR0917
     those of this page are read; else all are, and those that can't be read come last.
     """
     order, backwards = sort.removeprefix("-"), sort.startswith("-")
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
+    with clouds.vault(vault.id, "read") as opened:
         names = point_names(opened)
         if sort != "moment":
             names.reverse()
@@ -58,10 +56,10 @@ def contents(  # noqa: PLR0917
             total, page = len(told), told[offset : offset + limit]
         else:
             total, page = len(names), list(read_points(opened, names[offset : offset + limit]))
-        made_by = {one.id: one for one in store.backup_policies.all() if record.id in (one.vault_id, one.copy_to)}
+        made_by = {one.id: one for one in store.backup_policies.all() if vault.id in (one.vault_id, one.copy_to)}
         held = holds(opened)
         read = {point.name: point for point in page if isinstance(point, Point)}
-        reasons = _reasons(store, opened, record.id, list(made_by.values()), list(read.values()), held)
+        reasons = _reasons(store, opened, vault.id, list(made_by.values()), list(read.values()), held)
         policies = {name: made_by.get(str(point.content.get("policy"))) for name, point in read.items()}
         shown = [
             PointInVault(
@@ -70,7 +68,7 @@ def contents(  # noqa: PLR0917
                 suspect=reasons[each["name"]][0] if each["name"] in reasons else None,
                 kept=reasons[each["name"]][1] if each["name"] in reasons else None,
             )
-            for each in told_together(page, held, store.backup_policies.trials(record.id))
+            for each in told_together(page, held, store.backup_policies.trials(vault.id))
         ]
         return VaultContents(encrypted=opened.encrypted, of=len(names), total=total, points=shown)
 

@@ -12,13 +12,14 @@ from starlette.concurrency import run_in_threadpool
 
 from longshore.api.files import TAR, PointFile, PointFiles, PointPart, UnreadFile
 from longshore.border.texts import attachment
-from longshore.flows.clouds import Clouds, vault_record
+from longshore.flows.clouds import Clouds
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
 from longshore.service.caller import Access
 from longshore.service.judged import caller_of
-from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.store import Store
+from longshore.service.parts import TheClouds, TheStore, TheVault, judged_router
+from longshore.service.shapes import shaped
+from longshore.store import ProviderRecord, Store
 from longshore.vault.disks import PointDisk
 from longshore.vault.kept_blocks import KeptBlocks
 
@@ -32,7 +33,7 @@ _Path = Annotated[str, Query(max_length=4096, description="/etc/hosts, or DISK.P
 @router.get("/vaults/{vault}/files/{point:path}")
 def files(  # noqa: PLR0917
     request: Request,
-    vault: str,
+    vault: TheVault,
     point: str,
     store: TheStore,
     clouds: TheClouds,
@@ -65,7 +66,7 @@ async def _while_sent(request: Request) -> AsyncIterator[ExitStack]:
 
 @router.get("/vaults/{vault}/file/{point:path}", response_class=StreamingResponse)
 def file(  # noqa: PLR0917
-    vault: str,
+    vault: TheVault,
     point: str,
     path: _Path,
     store: TheStore,
@@ -88,32 +89,24 @@ def file(  # noqa: PLR0917
 
 @contextmanager
 def _disks(
-    store: Store, clouds: Clouds, vault: str, point: str, shared: KeptBlocks | None = None
+    store: Store, clouds: Clouds, vault: ProviderRecord, point: str, shared: KeptBlocks | None = None
 ) -> Iterator[tuple[str, list[PointDisk]]]:
     """Open the disks of a point, and return them with its name. Raises NotFound."""
-    record = vault_record(store, vault).id
-    with clouds.vault(record, "read") as opened:
+    with clouds.vault(vault.id, "read") as opened:
         found = find_point(opened, point)
-        kept = shared.of(f"{record} {store.scope.project_id}") if shared else None
+        kept = shared.of(f"{vault.id} {store.scope.project_id}") if shared else None
         yield found.name, [PointDisk(opened, top, kept, called=found.called(key)) for key, top in found.disks.items()]
 
 
 def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
     looked = listing.looked
-    read = [
-        PointPart(
-            place=one.place, kind=one.kind, size=one.size, path=one.path, interrupted=one.place in looked.interrupted
-        )
-        for one in looked.systems
-    ]
-    unread = [
-        PointPart(place=one.place, kind=one.kind, size=one.size, path=None, interrupted=False) for one in looked.unread
-    ]
+    read = [shaped(PointPart, one, interrupted=one.place in looked.interrupted) for one in looked.systems]
+    unread = [shaped(PointPart, one, path=None, interrupted=False) for one in looked.unread]
     return PointFiles(
         point=point,
         files=[_file(entry) for entry in listing.entries[:limit]],
         more=looked.more or len(listing.entries) > limit,
-        left_out=[UnreadFile(path=one.path, why=one.why) for one in looked.left_out],
+        left_out=[shaped(UnreadFile, one) for one in looked.left_out],
         left_out_count=looked.left_out_count,
         parts=sorted(read + unread, key=_order),
     )
@@ -131,4 +124,4 @@ def _file(entry: FileEntry) -> PointFile:
         modified = datetime.fromtimestamp(entry.modified, UTC)
     except (ValueError, OverflowError, OSError):
         modified = None
-    return PointFile(path=entry.path, kind=entry.kind, size=entry.size, modified=modified, target=entry.target or None)
+    return shaped(PointFile, entry, modified=modified, target=entry.target or None)

@@ -1,18 +1,20 @@
 """Policies of backups come back from a vault: its points say which policy has made them, and what it asks for."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from longshore.api.backup_policies import ImportedPolicy, ImportOutcome, NewBackupPolicy, VaultImport
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
-from longshore.flows.clouds import Clouds, vault_record
+from longshore.flows.clouds import Clouds
+from longshore.model.shape_faults import in_words
 from longshore.service.backup_policies import add
 from longshore.service.caller import Caller
-from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.parts import TheCaller, TheClouds, TheStore, TheVault, judged_router
 from longshore.store import Store
-from longshore.store.scope import WHOLE
+from longshore.store.part import WHOLE
 from longshore.vault.points import Point, own_points
 
 router = judged_router("/v1")
@@ -20,26 +22,30 @@ router = judged_router("/v1")
 
 @router.post("/vaults/{vault}/import")
 def import_vault(
-    vault: str, body: VaultImport, store: TheStore, clouds: TheClouds, caller: TheCaller
+    vault: TheVault, body: VaultImport, store: TheStore, clouds: TheClouds, caller: TheCaller
 ) -> list[ImportedPolicy]:
     """Import the policies that have made points of the vault, and aren't here. Each is made as its newest point tells
     of it, with its id: so it judges the points that it has made. Each is made by itself: one that can't be stands in no
     other's way.
     """
-    record = vault_record(store, vault)
     newest: dict[str, Point] = {}
     made: Counter[str] = Counter()
-    with clouds.vault(record.id, "read") as opened:
+    with clouds.vault(vault.id, "read") as opened:
         for point in own_points(opened):  # another project's policy would be made as one's own
             id_ = point.content.get("policy")
             if isinstance(id_, str):
                 made[id_] += 1
-                if id_ not in newest or newest[id_].moment < point.moment:
+                if id_ not in newest or _age(newest[id_]) < _age(point):
                     newest[id_] = point
     return [
-        _imported(id_, _rules_in(point), record.name, made[id_], body, store, clouds, caller)
+        _imported(id_, _rules_in(point), vault.name, made[id_], body, store, clouds, caller)
         for id_, point in sorted(newest.items())
     ]
+
+
+def _age(point: Point) -> tuple[bool, datetime]:
+    """Return the key that sorts points by their age: those of a moment to come, of a clock that was wrong, first."""
+    return point.moment <= datetime.now(UTC), point.moment
 
 
 def _rules_in(point: Point) -> dict[str, Any] | None:
@@ -67,7 +73,7 @@ def _imported(  # noqa: PLR0917
         pass
     try:
         _refuse_known(store, id_)
-        add(_wanted(rules, vault, body), store, clouds, caller, id_, paused=body.paused)
+        add(_wanted(rules, vault, body), store, clouds, caller, id_, paused=body.paused, missing=True)
     except LongshoreError as error:
         return ImportedPolicy(**known, outcome=ImportOutcome.REFUSED, error=str(error))
     return ImportedPolicy(**known, outcome=ImportOutcome.MADE, error=None)
@@ -100,4 +106,4 @@ def _wanted(rules: dict[str, Any] | None, vault: str, body: VaultImport) -> NewB
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"What its points say of it can't be meant: {where}: {fault['msg']}.") from None
+        raise InvalidInput(f"What its points say of it can't be meant: {where}: {in_words(fault)}.") from None

@@ -2,13 +2,15 @@
 
 import uuid
 from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import Depends
 
 from longshore.api.backups import InBarbican, MadeVaultKey, NewVaultKey, VaultKey
 from longshore.errors import AccessDenied, InvalidInput
-from longshore.flows.clouds import vault_record
 from longshore.flows.kept_secrets import forget_secret, keeper, new_secret, remove_abandoned, remove_secret
 from longshore.providers.registry import keeper_in
-from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.service.parts import TheClouds, TheStore, TheVault, judged_router
 from longshore.store import ProviderRecord, Store
 from longshore.store.tables import without_zone
 from longshore.vault import keys
@@ -17,28 +19,37 @@ from longshore.vault.vault import Vault
 router = judged_router("/v1")
 
 
+def _own(vault: TheVault, store: TheStore) -> ProviderRecord:
+    """Return a vault. Raises AccessDenied for one that another project shares: a key is more than what was shared."""
+    if not store.providers.is_own(vault):
+        raise AccessDenied(f"The vault {vault.name} is another project's: its keys are, too.")
+    return vault
+
+
+_TheOwnVault = Annotated[ProviderRecord, Depends(_own)]
+
+
 @router.get("/vaults/{vault}/keys")
-def vault_keys(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultKey]:
+def vault_keys(vault: _TheOwnVault, clouds: TheClouds) -> list[VaultKey]:
     """List a vault's keys, oldest first, with what each is for. None of it opens anything."""
-    with clouds.vault(_own(store, vault).id, "read") as opened:
+    with clouds.vault(vault.id, "read") as opened:
         return [_told(key) for key in keys.keys_of(opened)]
 
 
 @router.post("/vaults/{vault}/keys", status_code=201)
-def add_key(vault: str, body: NewVaultKey, store: TheStore, clouds: TheClouds) -> MadeVaultKey:
+def add_key(vault: _TheOwnVault, body: NewVaultKey, store: TheStore, clouds: TheClouds) -> MadeVaultKey:
     """Add a key to a vault: one more pass phrase opens it, or a recovery key, which is in this answer and nowhere else;
     or one that is made and kept in the key manager of an OpenStack, in the project of that provider.
     """
-    record = _own(store, vault)
     given = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase is not None else None
     if body.barbican is not None:
         if given is not None:
             raise InvalidInput("Its pass phrase is given or it is in Barbican.", advice="Name one of them.")
-        with clouds.vault(record.id, "write") as opened:
-            made = _add_in_barbican(store, record, opened, body.name, body.barbican)
+        with clouds.vault(vault.id, "write") as opened:
+            made = _add_in_barbican(store, vault, opened, body.name, body.barbican)
         return MadeVaultKey(**_told(made).model_dump(), recovery_key=None)
     phrase = keys.new_recovery_key() if given is None else given
-    with clouds.vault(record.id, "write") as opened:
+    with clouds.vault(vault.id, "write") as opened:
         made = keys.add_key(opened, phrase, body.name)
     return MadeVaultKey(**_told(made).model_dump(), recovery_key=phrase if given is None else None)
 
@@ -60,20 +71,24 @@ def _add_in_barbican(store: Store, record: ProviderRecord, opened: Vault, name: 
 
 @router.delete("/vaults/{vault}/keys/{key}", status_code=204)
 def remove_key(  # noqa: PLR0917
-    vault: str, key: str, store: TheStore, clouds: TheClouds, barbican: str | None = None, keep_secret: bool = False
+    vault: _TheOwnVault,
+    key: str,
+    store: TheStore,
+    clouds: TheClouds,
+    barbican: str | None = None,
+    keep_secret: bool = False,
 ) -> None:
     """Remove a key by its id or name: it opens the vault no longer, unless somebody has copied that before.
 
     What was made for it in a key manager goes first: with the provider that has made it there, the one by which the
     vault is opened, or `barbican`. With `keep_secret` it stays.
     """
-    record = _own(store, vault)
-    with clouds.vault(record.id, "write") as opened:
+    with clouds.vault(vault.id, "write") as opened:
         found = keys.removable_key(opened, key)
         if found.kept is not None and keep_secret:
-            forget_secret(store, record.id, found.id)
+            forget_secret(store, vault.id, found.id)
         elif found.kept is not None:
-            remove_secret(store, record.id, _keeper_of(store, record, found.id, barbican), found.id)
+            remove_secret(store, vault.id, _keeper_of(store, vault, found.id, barbican), found.id)
         keys.remove_key(opened, found.id)
 
 
@@ -87,14 +102,6 @@ def _keeper_of(store: Store, vault: ProviderRecord, key_id: str, named: str | No
             advice="Name that (--barbican PROVIDER), or leave the secret there (--keep-secret).",
         )
     return keeper(store, vault.project_id, known)
-
-
-def _own(store: Store, name: str) -> ProviderRecord:
-    """Return a vault. Raises AccessDenied for one that another project shares: a key is more than what was shared."""
-    record = vault_record(store, name)
-    if not store.providers.is_own(record):
-        raise AccessDenied(f"The vault {record.name} is another project's: its keys are, too.")
-    return record
 
 
 def _told(key: keys.VaultKey) -> VaultKey:

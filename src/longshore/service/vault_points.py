@@ -1,65 +1,81 @@
-"""The points in a vault."""
+"""The points in a vault: shown, deleted, held whatever rules say."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from longshore.api.backups import (
-    DeletedPoint,
-    LastTrial,
-    VaultPoint,
-    VaultPointDetails,
-)
+from longshore.api.backups import DeletedPoint, LastTrial, VaultPoint, VaultPointDetails
+from longshore.api.replicas import NewHold
 from longshore.errors import Conflict
 from longshore.flows.backups.kept_snapshots import drop_of_point
-from longshore.flows.clouds import vault_record
 from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.point import Hold
 from longshore.providers.vault.source import find_point, machine_of, shown_machine
-from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.service.held import asked_hold
+from longshore.service.parts import TheClouds, TheStore, TheVault, judged_router
 from longshore.store import Store
 from longshore.store.backup_policies import Trial
 from longshore.store.tables import with_zone
 from longshore.vault.errors import Damaged
-from longshore.vault.holds import delete_point, hold_of, holds
-from longshore.vault.points import DamagedPoint, Point, point_names, read_point, read_points
+from longshore.vault.holds import delete_point, hold_of, hold_point, holds, release_point
+from longshore.vault.points import DamagedPoint, Point, folder_in, point_names, read_point, read_points
 from longshore.vault.vault import Vault as OpenVault
 
 router = judged_router("/v1")
 
 
 @router.get("/vaults/{vault}/points")
-def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
+def vault_points(vault: TheVault, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
     """List a vault's points, oldest first."""
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
-        held, trials = holds(opened), store.backup_policies.trials(record.id)
+    with clouds.vault(vault.id, "read") as opened:
+        held, trials = holds(opened), store.backup_policies.trials(vault.id)
         return [VaultPoint(**each) for each in told_together(read_points(opened, point_names(opened)), held, trials)]
 
 
 @router.get("/vaults/{vault}/points/{point:path}")
-def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+def vault_point(vault: TheVault, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """Show a point, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest
     one, its machine's name.
     """
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
-        return details(store, record.id, opened, find_point(opened, point))
+    with clouds.vault(vault.id, "read") as opened:
+        return details(store, vault.id, opened, find_point(opened, point))
 
 
 @router.delete("/vaults/{vault}/points/{point:path}")
-def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
+def delete_vault_point(vault: TheVault, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
     """Delete a point, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault
     that locks once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises
     Conflict while it is held, or being restored.
     """
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "write") as opened:
+    with clouds.vault(vault.id, "write") as opened:
         found = _readable(opened, point)
-        _refuse_in_use(store, record.id, point)
+        _refuse_in_use(store, vault.id, point)
         kept_until = delete_point(opened, point)
-    return DeletedPoint(kept_until=kept_until, left=drop_of_point(store, clouds, record.id, found) if found else [])
+    return DeletedPoint(kept_until=kept_until, left=drop_of_point(store, clouds, vault.id, found) if found else [])
+
+
+@router.post("/vaults/{vault}/points/{point:path}/hold")
+def hold(vault: TheVault, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """Hold a point: no retention deletes it until then, or until it is released, and nobody does by hand; other
+    installations that use the vault heed it, too. Raises Conflict when it is held already.
+    """
+    wanted = asked_hold(body)
+    with clouds.vault(vault.id, "write") as opened:
+        found = find_point(opened, point)
+        hold_point(opened, found.name, wanted)
+        return details(store, vault.id, opened, found)
+
+
+@router.post("/vaults/{vault}/points/{point:path}/release")
+def release(vault: TheVault, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """End the hold of this name; whether the point stays is up to the retention again. Raises NotFound when nothing of
+    that name holds it.
+    """
+    with clouds.vault(vault.id, "write") as opened:
+        found = find_point(opened, point)
+        release_point(opened, found.name, body.name)
+        return details(store, vault.id, opened, found)
 
 
 def _readable(vault: OpenVault, point: str) -> Point | None:
@@ -83,7 +99,7 @@ def told_together(
 ) -> list[dict[str, Any]]:
     """Return the points in their order. One that can't be read has the name that its machine's other points give."""
     found = list(found)
-    machines = {point.name.partition("/")[0]: point.machine_name for point in found if isinstance(point, Point)}
+    machines = {folder_in(point.name): point.machine_name for point in found if isinstance(point, Point)}
 
     def one(point: Point | DamagedPoint) -> dict[str, Any]:
         beside = held.get(point.name), trials.get(point.name)
@@ -93,7 +109,7 @@ def told_together(
             why = point.why
         except Damaged as error:
             why = str(error)
-        name = machines.get(point.name.partition("/")[0], "")
+        name = machines.get(folder_in(point.name), "")
         return _told_damaged(point, name, why) | _beside(*beside)
 
     return [one(point) for point in found]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_
 from longshore.providers.vault.source import store_of
 from longshore.service.delegation import give_back_abandoned
 from longshore.service.keepers import refuse_unneeded, with_keeper
-from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, TheVault, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
 from longshore.service.shapes import shaped
@@ -100,92 +101,88 @@ def vaults(store: TheStore) -> list[Vault]:
 
 
 @router.get("/vaults/{vault}")
-def vault(vault: str, store: TheStore) -> Vault:
+def vault(vault: TheVault, store: TheStore) -> Vault:
     """Show a vault, by its name or id."""
-    return _vault(store, vault_record(store, vault))
+    return _vault(store, vault)
 
 
 @router.post("/vaults/{vault}/check")
-def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
+def check(vault: TheVault, store: TheStore, clouds: TheClouds) -> VaultCheck:
     """Check a vault: open it, read the documents and maps of its points, and see that the packs are there, and that its
     lock stands, if it has one. In a vault that another project shares: those of one's own points, and nothing of its
     lock.
     """
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
-        opened.store.probe()
+    with clouds.vault(vault.id, "read") as opened:
+        unfit: list[str] = []
+        try:
+            opened.store.probe()
+        except InvalidInput as error:  # what is in it is looked at all the same
+            unfit.append(str(error))
         found = verify(opened, data=False)
         # How the lock of everything stands, and of which objects it doesn't, is told to those who see everything
-        lock, meddled = _lock(opened, found.packs) if clouds.sees_all_of(record) else (_promised(opened), [])
+        lock, meddled = _lock(opened, found.packs) if clouds.sees_all_of(vault) else (_promised(opened), [])
         return VaultCheck(
-            vault=_vault(store, record),
+            vault=_vault(store, vault),
             encrypted=opened.encrypted,
             points=found.points,
             lock=lock,
-            faults=[*(str(fault) for fault in found.faults), *meddled, *unusable(opened)],
+            faults=[*unfit, *(str(fault) for fault in found.faults), *meddled, *unusable(opened)],
             passed_over=passed_over(opened),
             keeps_deleted=opened.store.keeps_deleted(),
         )
 
 
 @router.post("/vaults/{vault}/recover")
-def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
+def recover_vault(vault: TheVault, store: TheStore, clouds: TheClouds) -> VaultRecovery:
     """Bring back all that the lock of a vault's bucket has kept, whoever has deleted it or written it again: what a
     policy or a prune has removed comes back, too, and goes again. Not for a vault that another project shares.
     """
-    record = vault_record(store, vault)
-    with clouds.vault_store(record.id) as place:
+    with clouds.vault_store(vault.id) as place:
         found = recover(place)
-    with clouds.vault(record.id, "write") as opened:
+    with clouds.vault(vault.id, "write") as opened:
         settle(opened, found)
     return VaultRecovery(points=list(found.points), packs=found.packs, others=list(found.others))
 
 
 @router.post("/vaults/{vault}/verify", status_code=202)
-def verify_vault(vault: str, store: TheStore) -> Migration:
+def verify_vault(vault: TheVault, store: TheStore) -> Migration:
     """Verify a vault: read all that its points name (in a vault that another project shares, one's own), and compare it
     with its digests. It is watched as a migration, of type "verification"; what was found is in its result.
     """
-    return _keep(store, vault, VaultRequest(MigrationType.VERIFICATION))
+    return begun(store, NewMigration.of_provider(vault, VaultRequest(MigrationType.VERIFICATION)))
 
 
 @router.post("/vaults/{vault}/prune", status_code=202)
-def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
+def prune(vault: TheVault, store: TheStore, clouds: TheClouds) -> Migration:
     """Prune a vault: condemn what no point names, and remove what has been condemned for the vault's grace. It is
     watched as a migration, of type "prune". Not for a vault that another project shares.
     """
-    clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
-    return _keep(store, vault, VaultRequest(MigrationType.PRUNE))
+    clouds.refuse_unless_owner(vault, "prunes it")
+    return begun(store, NewMigration.of_provider(vault, VaultRequest(MigrationType.PRUNE)))
 
 
 @router.get("/vaults/{vault}/prunable")
-def prunable(vault: str, store: TheStore, clouds: TheClouds) -> Prunable:
+def prunable(vault: TheVault, store: TheStore, clouds: TheClouds) -> Prunable:
     """Say what a prune would remove now, and remove nothing. It reads the maps of all points. Not for a vault that
     another project shares.
     """
-    record = vault_record(store, vault)
-    clouds.refuse_unless_owner(record, "prunes it")
-    with clouds.vault(record.id, "read") as opened:
+    clouds.refuse_unless_owner(vault, "prunes it")
+    with clouds.vault(vault.id, "read") as opened:
         found = look_to_prune(opened, dry_run=True)
     return shaped(Prunable, found)
 
 
 @router.get("/vaults/{vault}/usage")
-def vault_usage(vault: str, store: TheStore, clouds: TheClouds) -> VaultUsage:
+def vault_usage(vault: TheVault, store: TheStore, clouds: TheClouds) -> VaultUsage:
     """Say how much a vault holds, how fast it grows and when it is full, when it was verified and pruned last, and how
     many points each machine has in it. It lists all of its objects.
     """
-    record = vault_record(store, vault)
-    with clouds.vault(record.id, "read") as opened:
-        found = usage(opened) if clouds.sees_all_of(record) else None
+    with clouds.vault(vault.id, "read") as opened:
+        found = usage(opened) if clouds.sees_all_of(vault) else None
         machines = of_machines(opened)
-    verified, pruned = (_last(store, record, kind) for kind in (MigrationType.VERIFICATION, MigrationType.PRUNE))
+    verified, pruned = (_last(store, vault, kind) for kind in (MigrationType.VERIFICATION, MigrationType.PRUNE))
     return VaultUsage(
-        objects=found.objects if found else None,
-        stored=found.stored if found else None,
-        free=found.free if found else None,
-        per_day=found.per_day if found else None,
-        full_at=found.full_at if found else None,
+        **(asdict(found) if found else dict.fromkeys(("objects", "stored", "free", "per_day", "full_at"))),
         verified_at=verified.finished_at if verified else None,
         verified_well=verified.status is Status.DONE if verified else None,
         pruned_at=pruned.finished_at if pruned else None,
@@ -200,21 +197,21 @@ def _last(store: Store, vault: ProviderRecord, kind: MigrationType) -> Migration
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)
-def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
+def copy(vault: TheVault, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
     """Copy a vault's points that another vault hasn't got into that, oldest first; of a vault that another project
     shares, one's own. It is watched as a migration, of type "vault-copy"; how many and how many bytes is in its result.
     """
-    source, target = vault_record(store, vault), vault_record(store, body.to)
-    with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
+    target = vault_record(store, body.to)
+    with clouds.vault(vault.id, "write") as ours, clouds.vault(target.id, "write") as other:
         if ours.id == other.id:
             raise InvalidInput("A vault isn't copied into itself.", field="to")
         if ours.encrypted and not other.encrypted and not body.in_clear:
             raise InvalidInput(
-                f"{source.name} is encrypted and {target.name} isn't.",
+                f"{vault.name} is encrypted and {target.name} isn't.",
                 advice="If all may be read there: longshore vault copy --in-clear.",
                 field="in_clear",
             )
-    return begun(store, NewMigration.of_provider(source, VaultRequest(MigrationType.VAULT_COPY), target))
+    return begun(store, NewMigration.of_provider(vault, VaultRequest(MigrationType.VAULT_COPY), target))
 
 
 def _vault(store: Store, record: ProviderRecord) -> Vault:
@@ -240,7 +237,3 @@ def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None,
             f"{len(found.open)} object(s) aren't locked, {found.open[0]} among them: longshore vault prune locks them."
         )
     return VaultLock(days=vault.lock / _DAY, until=until, short=found.short), said
-
-
-def _keep(store: Store, name: str, request: VaultRequest) -> Migration:
-    return begun(store, NewMigration.of_provider(vault_record(store, name), request))

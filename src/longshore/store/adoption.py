@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict
 from longshore.model.adoption import FoundReplica
-from longshore.model.forms import form
-from longshore.model.machine import Machine
-from longshore.model.replica import PointDisk, PointState, Stage
+from longshore.model.replica import PointState, Stage
 from longshore.model.status import Status
 from longshore.store.database import in_portions
 from longshore.store.ledger import EntryState, ThingKind
 from longshore.store.migration_records import MigrationRecord
+from longshore.store.rows import in_json
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, utc_now, without_zone
 
 _GONE = (EntryState.REMOVED.value,)
@@ -31,12 +29,6 @@ def objection(session: Session, found: FoundReplica) -> str | None:
         if (ref := session.scalar(known.limit(1))) is not None:
             return f"{ref} was made by something else here."
     return None
-
-
-def refuse_known(session: Session, found: FoundReplica) -> None:
-    """Raise Conflict when something stands against the adoption of a replica, as when it is known here already."""
-    if said := objection(session, found):
-        raise Conflict(f"The replica {found.id} can't be adopted. {said}")
 
 
 def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
@@ -58,8 +50,8 @@ def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
                 moment=moment,
                 usable_at=moment,
                 consistency=point.consistency.value,
-                disks=form(list[PointDisk]).dump_python(list(point.disks), mode="json"),
-                machine={"machine": form(Machine).dump_python(point.machine, mode="json")},
+                disks=in_json(list(point.disks)),
+                machine={"machine": in_json(point.machine)},
             )
         )
     session.add_all(_entries(row, found))

@@ -6,15 +6,13 @@ has ended. When one of its backups ends, the look comes at once.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict
 from longshore.model.backup_policy import LastRun, Proof, SecondCopy, Verification
-from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.request import BootProof, MigrationType
 from longshore.model.selection import MachineFilter
@@ -23,12 +21,9 @@ from longshore.model.vault_refs import point_of
 from longshore.store.database import through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
-from longshore.store.named import unique_name
-from longshore.store.part import NamedPart
-from longshore.store.passing_over import readable
+from longshore.store.part import NamedPart, Scope, new_unique_name
 from longshore.store.providers import refuse_taken_back
-from longshore.store.rows import filled, new_row
-from longshore.store.scope import Scope
+from longshore.store.rows import filled, in_json, new_row, readable
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
@@ -114,6 +109,26 @@ class BackupPolicyRecord:
         return self.proof is not None and self.proof.ended_at is None
 
 
+Part = LastRun | Verification | SecondCopy | Proof
+# In which column each is, and what says of a record that it is under way
+_PARTS = {
+    LastRun: ("run", "runs"),
+    Verification: ("verification", "verifies"),
+    SecondCopy: ("copy", "copies"),
+    Proof: ("proof", "proves"),
+}
+
+
+class _Begun(TypedDict, total=False):
+    """Columns that are set as a part begins."""
+
+    asked: bool
+    due_at: datetime
+    missed: int
+    verify_due_at: datetime
+    prove_due_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A restore of a point that was booted, and taken away again."""
@@ -131,8 +146,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
     def all(self) -> list[BackupPolicyRecord]:
         """Return the policies that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
-            query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
-            return readable(session.scalars(query), lambda row: _record(session, row), "backup policy")
+            return readable(session.scalars(self._listed()), lambda row: _record(session, row), "backup policy")
 
     def get(self, name_or_id: str) -> BackupPolicyRecord:
         """Return a policy. Raises NotFound, or Conflict when several others are called so."""
@@ -178,66 +192,23 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
         with self._database.session() as session:
             session.execute(update(BackupPolicyRow).where(BackupPolicyRow.id == policy_id).values(moments))
 
-    def keep(
-        self,
-        policy_id: str,
-        *,
-        run: LastRun | None = None,
-        verification: Verification | None = None,
-        copy: SecondCopy | None = None,
-        proof: Proof | None = None,
-    ) -> None:
-        """Keep how far a policy's run, verification, copy and proof have come; None leaves one as it was.
+    def keep(self, policy_id: str, part: Part) -> None:
+        """Keep how far a run, verification, copy or proof of a policy has come, unless the policy is gone."""
+        with self._database.session() as session:
+            if (row := session.get(BackupPolicyRow, policy_id)) is not None:
+                setattr(row, _PARTS[type(part)][0], in_json(part))
 
-        Nothing happens when the policy is gone.
+    def begin(self, policy_id: str, part: Part, **columns: Unpack[_Begun]) -> None:
+        """Keep a new run, verification, copy or proof, and set columns of the policy with it, in one transaction.
+
+        Nothing happens while one of its kind is under way, or when the policy is gone.
         """
+        name, under_way = _PARTS[type(part)]
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
-            if row is not None and run is not None:
-                row.run = form(LastRun).dump_python(run, mode="json")
-            if row is not None and verification is not None:
-                row.verification = form(Verification).dump_python(verification, mode="json")
-            if row is not None and copy is not None:
-                row.copy = form(SecondCopy).dump_python(copy, mode="json")
-            if row is not None and proof is not None:
-                row.proof = form(Proof).dump_python(proof, mode="json")
-
-    def begin(self, policy_id: str, run: LastRun, due_at: datetime, missed: int) -> None:
-        """Keep a new run, set when the next one is due, and clear the request for one, all in one transaction.
-
-        Called again while a run is under way, it does nothing; nor does it when the policy is gone.
-        """
-        with self._database.session() as session:
-            row = session.get(BackupPolicyRow, policy_id)
-            if row is None or (row.run and row.run["ended_at"] is None):
-                return
-            row.run = form(LastRun).dump_python(run, mode="json")
-            row.asked, row.due_at, row.missed = False, due_at, missed
-
-    def begin_verification(self, policy_id: str, verification: Verification, due_at: datetime | None) -> None:
-        """Keep a new verification, and when the next one is due. Nothing happens while one is under way."""
-        with self._database.session() as session:
-            row = session.get(BackupPolicyRow, policy_id)
-            if row is None or _record(session, row).verifies:
-                return
-            row.verification = form(Verification).dump_python(verification, mode="json")
-            row.verify_due_at = due_at
-
-    def begin_copy(self, policy_id: str, copy: SecondCopy) -> None:
-        """Keep a new second copy. Nothing happens while one is under way."""
-        with self._database.session() as session:
-            row = session.get(BackupPolicyRow, policy_id)
-            if row is not None and not _record(session, row).copies:
-                row.copy = form(SecondCopy).dump_python(copy, mode="json")
-
-    def begin_proof(self, policy_id: str, proof: Proof, due_at: datetime) -> None:
-        """Keep a new proof, and when the next one is due. Nothing happens while one is under way."""
-        with self._database.session() as session:
-            row = session.get(BackupPolicyRow, policy_id)
-            if row is None or _record(session, row).proves:
-                return
-            row.proof = form(Proof).dump_python(proof, mode="json")
-            row.prove_due_at = due_at
+            if row is not None and not getattr(_record(session, row), under_way):
+                for column, value in {name: in_json(part), **columns}.items():
+                    setattr(row, column, value)
 
     def go_on(self, policy_id: str, job_id: str, *, error: str | None = None, again: timedelta | None = None) -> None:
         """End a policy's look, and queue the next one for when there is something to do, or after `again`, if that is
@@ -311,27 +282,8 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
 
 def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> None:
     """Add a policy to the session, beside its record. Raises Conflict when the name is taken."""
-    unique = unique_name(Scope(record.project_id), new.name)
-    if session.scalar(select(BackupPolicyRow.id).where(BackupPolicyRow.unique_name == unique)):
-        raise Conflict(
-            f"A backup policy named {new.name} is there already.", advice="Choose another name or delete it."
-        )
-    session.add(
-        new_row(
-            BackupPolicyRow,
-            new,
-            id=record.id,
-            project_id=record.project_id,
-            unique_name=unique,
-            machines=list(new.machines),
-            wanted=kept_filter(new.wanted),
-        )
-    )
-
-
-def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
-    """Return a filter of machines as it goes into its column."""
-    return form(MachineFilter).dump_python(wanted, mode="json") if wanted is not None else None
+    unique = new_unique_name(session, BackupPolicyRow, Scope(record.project_id), new.name)
+    session.add(new_row(BackupPolicyRow, new, id=record.id, project_id=record.project_id, unique_name=unique))
 
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
@@ -353,14 +305,14 @@ def _next_look(policy: BackupPolicyRecord) -> datetime | None:
     if policy.asked and not policy.runs:
         return None
     moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []
-    if policy.run is not None and not policy.paused:
-        moments.append(utc_now() + _TIDY)
-    if not policy.paused and not policy.runs:
-        moments.append(policy.due_at)
-    if not policy.paused and not policy.verifies and policy.verify_due_at is not None:
-        moments.append(policy.verify_due_at)
-    if not policy.paused and not policy.proves and policy.prove_due_at is not None:
-        moments.append(policy.prove_due_at)
+    if not policy.paused:
+        by_clock = (
+            (policy.runs, policy.due_at),
+            (policy.verifies, policy.verify_due_at),
+            (policy.proves, policy.prove_due_at),
+        )
+        moments += [due for under_way, due in by_clock if due is not None and not under_way]
+        moments += [utc_now() + _TIDY] if policy.run is not None else []
     return min(moments, default=NEVER)
 
 
@@ -371,11 +323,4 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         row,
         source_id=migration.source_id,
         vault_id=migration.target_id,
-        machines=tuple(row.machines),
-        wanted=form(MachineFilter).validate_python(row.wanted) if row.wanted is not None else None,
-        prove_networks=row.prove_networks or {},
-        run=form(LastRun).validate_python(row.run) if row.run else None,
-        verification=form(Verification).validate_python(row.verification) if row.verification else None,
-        copy=form(SecondCopy).validate_python(row.copy) if row.copy else None,
-        proof=form(Proof).validate_python(row.proof) if row.proof else None,
     )

@@ -1,21 +1,26 @@
-"""A cloud's key manager, through castellan: secrets in the Barbican of whoever it is asked as."""
+"""A cloud's key manager: secrets in the Barbican of whoever it is asked as.
 
-import logging
+Its API: https://docs.openstack.org/barbican/latest/api/. Nothing that it is asked, or answers, gets into a log.
+"""
+
+import base64
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
 from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, LongshoreError, NotFound, ProviderError, Unreachable
 
-_SERVICE_TYPE = "key-manager"
 _TIMEOUT = 20.0  # seconds for an answer
 _REMEMBER = 3600.0  # seconds: a secret in Barbican never changes, and a migration asks for its own before each step
 _IN_DATABASE = 'keep secrets in the database: secrets = "database" in [server]'
+_AGAIN = "Try again in a moment."
+_TEXT, _BYTES = "text/plain", "application/octet-stream"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -66,18 +71,18 @@ class Barbican:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
         self._lock = threading.Lock()
-        self._manager: Any = None
+        self._session: Any = None
         self._known: dict[str, tuple[float, str]] = {}
 
     def offered(self) -> bool:
         """Tell whether the cloud's catalogue has a key manager."""
-        with self._asking("look for Barbican") as manager:
-            return bool(manager.is_in_catalogue())
+        with self._explained("look for Barbican"):
+            return self._address() is not None
 
     def project_id(self) -> str:
         """Return the id of the project that the secrets belong to."""
-        with self._asking("log in") as manager:
-            return str(manager.project_id())
+        with self._explained("log in"):
+            return self._logged_in().get_project_id() or ""
 
     def keep(self, name: str, content: str | bytes, *, private: bool) -> str:
         """Keep a secret and return its id there.
@@ -93,13 +98,19 @@ class Barbican:
 
         People can have Barbican show them one that is a text.
         """
-        from castellan.common.objects.passphrase import Passphrase
-
-        with self._asking("keep a secret") as manager:
-            ref = str(manager.store(self._asker, Passphrase(content, name=name)))
-            if private:
-                manager.make_private(ref)
-            return ref
+        with self._explained("keep a secret"):  # before there is one that others might read
+            reader = self._logged_in().get_user_id() if private else None
+        secret = {"name": name, "secret_type": "passphrase"}
+        if isinstance(content, str):
+            secret |= {"payload": content, "payload_content_type": _TEXT}
+        else:
+            coded = base64.b64encode(content).decode()
+            secret |= {"payload": coded, "payload_content_type": _BYTES, "payload_content_encoding": "base64"}
+        ref = _id_in(self._ask("keep a secret", "POST", "", json=secret).json())
+        if reader is not None:  # else all of the service project may read it, as may the users of other services
+            readers = {"read": {"project-access": False, "users": [reader]}}
+            self._ask("keep a secret", "PUT", f"/{ref}/acl", json=readers)
+        return ref
 
     def open(self, ref: str) -> str:
         """Return a secret in clear. Raises NotFound."""
@@ -109,9 +120,11 @@ class Barbican:
             at, text = self._known.get(ref, (0.0, ""))
         if text and time.monotonic() - at < _REMEMBER:
             return text
-        with self._asking("open a secret") as manager:
-            kept = manager.get(self._asker, ref).get_encoded()
-        text = kept.decode() if isinstance(kept, bytes) else str(kept)
+        # Barbican hands one out as what it was given as, and as nothing else
+        kinds = self._ask("open a secret", "GET", f"/{ref}").json().get("content_types") or {}
+        accepted = {"Accept": kinds.get("default", _BYTES)}
+        kept: bytes = self._ask("open a secret", "GET", f"/{ref}/payload", headers=accepted).content
+        text = kept.decode()
         with self._lock:
             self._known[ref] = (time.monotonic(), text)
         return text
@@ -120,110 +133,74 @@ class Barbican:
         """Remove a secret, if it is there."""
         with self._lock:
             self._known.pop(ref, None)
-        with suppress(NotFound), self._asking("remove a secret") as manager:
-            manager.delete(self._asker, ref)
+        with suppress(NotFound):
+            self._ask("remove a secret", "DELETE", f"/{ref}")
 
     def remove_named(self, name: str) -> None:
         """Remove all secrets of this name."""
-        with self._asking("look for a secret") as manager:
-            found = manager.named(name)
-        for ref in found:
-            self.remove(ref)
+        found = self._ask("look for a secret", "GET", "", params={"name": name, "limit": 100}).json()
+        for secret in found["secrets"]:
+            self.remove(_id_in(secret))
+
+    def _ask(self, doing: str, method: str, path: str, **more: Any) -> Any:
+        """Return Barbican's answer about secrets, as requests has it. Raises NotFound, too."""
+        with self._explained(doing):
+            address = self._address()
+            if address is None:
+                said, advice = self._asker.when_none
+                raise ProviderError(said, advice=advice)
+            url = f"{address.rstrip('/').removesuffix('/v1')}/v1/secrets{path}"
+            answer = self._logged_in().request(url, method, raise_exc=False, log=False, **more)
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise NotFound("The secret isn't in Barbican any more.", advice=self._asker.when_gone)
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+            payload = more.get("json", {}).get("payload")
+            said = str(told.get("description") or answer.reason)
+            raise self._refusal(doing, answer.status_code, answer.reason if payload and payload in said else said)
+        return answer
+
+    def _address(self) -> str | None:
+        """Return Barbican's address in the catalogue. None: it has none."""
+        from keystoneauth1.exceptions import CatalogException
+
+        place = {"interface": self._asker.interface, "region_name": self._asker.region, "skip_discovery": True}
+        with suppress(CatalogException):
+            return cast(str | None, self._logged_in().get_endpoint(service_type="key-manager", **place))
+        return None
+
+    def _logged_in(self) -> Any:
+        """Return the session: one for all that is asked, which logs in when something first is."""
+        with self._lock:
+            if self._session is None:
+                self._session = self._asker.session()
+            return self._session
 
     @contextmanager
-    def _asking(self, doing: str) -> Iterator[Any]:
+    def _explained(self, doing: str) -> Iterator[None]:
+        """Turn what keystoneauth raises into what a user is told: of Keystone, or of connections."""
+        from keystoneauth1 import exceptions as auth
+
         try:
-            with self._lock:
-                if self._manager is None:
-                    self._manager = _manager(self._asker)
-                manager = self._manager
-            yield manager
-        except LongshoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 what isn't known is raised as it is
-            raise _explained(error, doing, self._asker) from None
+            yield
+        except auth.ConnectionError:
+            raise Unreachable(
+                f"Barbican, or Keystone before it, didn't answer while trying to {doing}.", advice=_AGAIN
+            ) from None
+        except auth.ClientException as error:
+            raise self._refusal(doing, getattr(error, "http_status", 0), str(error)) from None
+
+    def _refusal(self, doing: str, status: int, said: str) -> LongshoreError:
+        said = " ".join(said.split()).removesuffix(".")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Unreachable(f"Barbican couldn't {doing}: {said}.", advice=_AGAIN)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return AccessDenied(
+                f"{self._asker.who} may not {doing} in Barbican: {said}.", advice=self._asker.when_denied
+            )
+        return ProviderError(f"Barbican couldn't {doing}: {said}.")
 
 
-def _manager(asker: Asker) -> Any:
-    """Return castellan's key manager, but with one session for all it asks.
-
-    Its own logs in each time, and waits for ever.
-    """
-    from barbicanclient import client
-    from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
-    from keystoneauth1.exceptions import EndpointNotFound
-    from oslo_config import cfg
-
-    # What goes wrong is raised; these would also write it into the log, with a stack of their own
-    for library in ("castellan", "barbicanclient"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
-    session = asker.session()
-    place = {"service_type": _SERVICE_TYPE, "interface": asker.interface, "region_name": asker.region}
-
-    class Manager(BarbicanKeyManager):  # type: ignore[misc]
-        def _get_barbican_client(self, _context: Any) -> Any:
-            return client.Client(session=session, **place)
-
-        def is_in_catalogue(self) -> bool:
-            try:
-                return session.get_endpoint(skip_discovery=True, **place) is not None
-            except EndpointNotFound:
-                return False
-
-        def project_id(self) -> str:
-            return session.get_project_id() or ""
-
-        def make_private(self, ref: str) -> None:
-            """Let only its maker read a secret.
-
-            Otherwise all of the service project may read it, as may the users of other services.
-            """
-            barbican = client.Client(session=session, **place)
-            readers = [session.get_user_id()]
-            barbican.acls.create(ref, users=readers, project_access=False, ref_type="secret").submit()
-
-        def named(self, name: str) -> list[str]:
-            found = client.Client(session=session, **place).secrets.list(limit=100, name=name)
-            return [self._retrieve_secret_uuid(secret.secret_ref) for secret in found]
-
-    conf = cfg.ConfigOpts()
-    conf([], project="longshore", default_config_files=[], default_config_dirs=[])
-    return Manager(conf)
-
-
-def _explained(error: Exception, doing: str, asker: Asker) -> LongshoreError:
-    """Return the error that tells a user of a failure.
-
-    castellan wraps what it was told, and leaves that in the context.
-    """
-    from barbicanclient import exceptions as barbican
-    from castellan.common import exception as castellan
-    from keystoneauth1 import exceptions as auth
-
-    cause = error.__context__ if isinstance(error, castellan.KeyManagerError) and error.__context__ else error
-    if isinstance(cause, castellan.ManagedObjectNotFoundError):
-        return NotFound("The secret isn't in Barbican any more.", advice=asker.when_gone)
-    if isinstance(cause, auth.ConnectionError):
-        return Unreachable(f"Barbican, or Keystone before it, didn't answer while trying to {doing}.", advice=_AGAIN)
-    if isinstance(cause, barbican.HTTPServerError) or getattr(cause, "http_status", 0) >= 500:
-        return Unreachable(f"Barbican couldn't {doing}: {_words(cause)}", advice=_AGAIN)
-    status = getattr(cause, "status_code", None) or getattr(cause, "http_status", None)
-    if status in (401, 403):
-        return AccessDenied(
-            f"{asker.who} may not {doing} in Barbican: {_words(cause)}",
-            advice=asker.when_denied,
-        )
-    if isinstance(cause, auth.CatalogException):
-        said, advice = asker.when_none
-        return ProviderError(said, advice=advice)
-    if isinstance(cause, auth.ClientException | barbican.HTTPError | barbican.BarbicanException):
-        return ProviderError(f"Barbican couldn't {doing}: {_words(cause)}")
-    raise error
-
-
-_AGAIN = "Try again in a moment."
-
-
-def _words(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return said if said.endswith((".", "!", "?")) else f"{said}."
+def _id_in(secret: Mapping[str, Any]) -> str:
+    """Return the end of the address by which Barbican calls a secret."""
+    return str(secret["secret_ref"]).rstrip("/").rpartition("/")[2]

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict
 from longshore.model.channel import (
     OPERATORS,
     WAITS_AFTER,
@@ -25,15 +25,12 @@ from longshore.model.channel import (
     Occasion,
     read_quiet,
 )
-from longshore.model.forms import form
 from longshore.model.status import Status
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
-from longshore.store.named import unique_name
-from longshore.store.part import NamedPart
-from longshore.store.quota import refuse_more_channels
-from longshore.store.rows import filled
-from longshore.store.scope import EVERY_PROJECT, Scope
+from longshore.store.part import EVERY_PROJECT, NamedPart, Scope, unique_name
+from longshore.store.quota import refuse_more
+from longshore.store.rows import filled, in_json, new_row
 from longshore.store.tables import (
     BackupPolicyRow,
     ChannelRow,
@@ -110,8 +107,7 @@ class Channels(NamedPart[ChannelRow]):
     def all(self) -> list[ChannelRecord]:
         """Return the channels that the scope sees, by name."""
         with self._database.session() as session:
-            query = select(ChannelRow).where(self._visible()).order_by(ChannelRow.name, ChannelRow.id)
-            return _records(session, session.scalars(query).all())
+            return _records(session, session.scalars(self._listed()).all())
 
     def get(self, name_or_id: str) -> ChannelRecord:
         """Return a channel. Raises NotFound, or Conflict when several others are called so."""
@@ -122,28 +118,14 @@ class Channels(NamedPart[ChannelRow]):
         """Add a channel to the scope's project. Raises Conflict when the name is taken, or there are as many as there
         may be."""
         with self._database.alone() as session:
-            unique = unique_name(self._scope, new.name)
-            if (there := session.scalar(select(ChannelRow).where(ChannelRow.unique_name == unique))) is not None:
-                if self._database.may_be_done:
-                    return _record(session, there)
-                raise Conflict(
-                    f"A channel named {new.name} is there already.", advice="Choose another name, or change that one."
-                )
-            refuse_more_channels(session, self._scope)
+            if (there := self._made_before(session, new.name)) is not None:
+                return _record(session, there)
+            unique = self._unique(session, new.name)
+            refuse_more(session, self._scope, ChannelRow)
             id_ = str(uuid.uuid4())
-            row = ChannelRow(
-                id=id_,
-                project_id=self._scope.project_id,
-                name=new.name,
-                unique_name=unique,
-                kind=new.kind.value,
-                occasions=[one.value for one in new.occasions],
-                waits_after=new.waits_after,
-                quiet=new.quiet,
-                digest=new.digest,
-                mail=_kept(new.mail),
-                secrets=self._sealed(session, id_, new.secrets),
-            )
+            sealed = self._sealed(session, id_, new.secrets)
+            own = {"id": id_, "project_id": self._scope.project_id, "unique_name": unique, "secrets": sealed}
+            row = new_row(ChannelRow, new, **own)
             session.add(row)
             session.flush()
             return _record(session, row)
@@ -161,11 +143,11 @@ class Channels(NamedPart[ChannelRow]):
         Raises NotFound, Conflict.
         """
         with self._database.alone() as session:
-            row = self._own(session, name_or_id)
+            _refuse_operators(row := self._find(session, name_or_id))
             for name, value in fields.items():
                 setattr(row, name, value)
             if mail is not None:
-                row.mail = _kept(mail)
+                row.mail = in_json(mail)
             if secrets:
                 added = self._sealed(session, row.id, {name: text for name, text in secrets.items() if text})
                 row.secrets = {name: mark for name, mark in row.secrets.items() if name not in secrets} | added
@@ -177,14 +159,10 @@ class Channels(NamedPart[ChannelRow]):
     def remove(self, name_or_id: str) -> None:
         """Remove a channel with what waits to go by it. Raises NotFound, or Conflict for the operator's."""
         with self._database.alone() as session:
-            try:
-                row = self._own(session, name_or_id)
-            except NotFound:
-                if self._database.may_be_done:
-                    return
-                raise
-            self._texts.of(session, row.id).forget()
-            session.delete(row)
+            if (row := self._find_to_remove(session, name_or_id)) is not None:
+                _refuse_operators(row)
+                self._texts.of(session, row.id).forget()
+                session.delete(row)
 
     def secrets(self, channel_id: str) -> dict[str, str]:
         """Return a channel's secrets in clear: hand them to whoever is told and to nobody else."""
@@ -328,14 +306,13 @@ class Channels(NamedPart[ChannelRow]):
         texts = self._texts.of(session, channel_id)
         return {name: texts.kept(text) for name, text in secrets.items()}
 
-    def _own(self, session: Session, name_or_id: str) -> ChannelRow:
-        row = self._find(session, name_or_id)
-        if row.id == OPERATORS:
-            raise Conflict(
-                "This channel is the operator's command, as the configuration has it.",
-                advice="Change alert_command there.",
-            )
-        return row
+
+def _refuse_operators(row: ChannelRow) -> None:
+    if row.id == OPERATORS:
+        raise Conflict(
+            "This channel is the operator's command, as the configuration has it.",
+            advice="Change alert_command there.",
+        )
 
 
 def _known(session: Session, channel_id: str) -> dict[str, StandingRow]:
@@ -376,10 +353,6 @@ def _due_at(row: ChannelRow, oldest: datetime, now: datetime) -> datetime:
     return without_zone(read_quiet(row.quiet).over_at(with_zone(now)))
 
 
-def _kept(mail: MailServer | None) -> dict[str, Any] | None:
-    return form(MailServer).dump_python(mail, mode="json") if mail is not None else None
-
-
 def _record(session: Session, row: ChannelRow) -> ChannelRecord:
     return _records(session, [row])[0]
 
@@ -392,9 +365,6 @@ def _records(session: Session, rows: Sequence[ChannelRow]) -> list[ChannelRecord
         filled(
             ChannelRecord,
             row,
-            kind=ChannelKind(row.kind),
-            occasions=tuple(Occasion(one) for one in row.occasions),
-            mail=form(MailServer).validate_python(row.mail) if row.mail else None,
             signed="key" in row.secrets,
             waiting=waiting.get(row.id, 0),
         )

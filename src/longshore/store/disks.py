@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from longshore.model.machine import Disk
 from longshore.store.database import in_portions, through_outages
 from longshore.store.part import StorePart
+from longshore.store.rows import filled
 from longshore.store.tables import DiskRow
 
 
@@ -59,11 +60,5 @@ def disks_of(session: Session, migration_ids: Sequence[str]) -> dict[str, list[D
     for ids in in_portions(migration_ids):
         query = select(DiskRow.__table__).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
         for row in session.execute(query):
-            found[row.migration_id].append(_record(row))
+            found[row.migration_id].append(filled(DiskRecord, row))
     return found
-
-
-def _record(row: Any) -> DiskRecord:
-    return DiskRecord(
-        row.key, row.position, row.label, row.size, row.state, row.progress, row.volume_id, row.root_digest
-    )

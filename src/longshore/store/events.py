@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from longshore.store.database import in_portions, persistent, through_outages
 from longshore.store.migration_records import find_migration
 from longshore.store.part import ScopedPart
+from longshore.store.rows import filled
 from longshore.store.tables import EventRow, MigrationRow, in_column, utc_now
 
 
@@ -69,7 +70,7 @@ class Events(ScopedPart):
                 .order_by(EventRow.id)
                 .limit(limit)
             )
-            return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
+            return [filled(EventRecord, e) for e in session.scalars(query)]
 
     def of_plan(self, plan_id: str, after: int, limit: int = 1000) -> list[ToldOfPlan]:
         """Return up to `limit` events after this one, oldest first, of all migrations that were started from a plan.
@@ -84,10 +85,7 @@ class Events(ScopedPart):
                 .order_by(EventRow.id)
                 .limit(limit)
             )
-            return [
-                ToldOfPlan(e.migration_id, name, EventRecord(e.id, e.at, e.level, e.phase, e.text))
-                for e, name in session.execute(query)
-            ]
+            return [ToldOfPlan(e.migration_id, name, filled(EventRecord, e)) for e, name in session.execute(query)]
 
     def of_each(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
         """Return all events of each of these migrations, which are known to be the caller's."""
@@ -96,7 +94,7 @@ class Events(ScopedPart):
             for ids in in_portions(migration_ids):
                 query = select(EventRow.__table__).where(EventRow.migration_id.in_(ids)).order_by(EventRow.id)
                 for e in session.execute(query):
-                    found[e.migration_id].append(EventRecord(e.id, e.at, e.level, e.phase, e.text))
+                    found[e.migration_id].append(filled(EventRecord, e))
         return found
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict
 from longshore.model.replica import Stage, Wish
 from longshore.model.request import MigrationType
-from longshore.store.ledger import EntryState, ThingKind
+from longshore.store.ledger import SETTLED, EntryState, ThingKind
 from longshore.store.tables import LedgerRow, MigrationRow, ReplicaRow
 
 _AT_HOME = (ThingKind.HOME_SNAPSHOT.value, ThingKind.HOME_PORT.value, ThingKind.MACHINE.value)
@@ -39,7 +39,7 @@ def _refuse_what_is_left(session: Session, replica_id: str) -> None:
         query.where(
             MigrationRow.of == replica_id,
             LedgerRow.kind.in_(_AT_HOME),
-            LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
+            LedgerRow.state.not_in(SETTLED),
         ).limit(1)
     )
     if left is not None:

@@ -20,9 +20,8 @@ from longshore.model.job import JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import through_outages
 from longshore.store.jobs import end_job, enqueue, hasten, new_job
-from longshore.store.named import unique_name
 from longshore.store.part import NamedPart
-from longshore.store.passing_over import readable
+from longshore.store.rows import filled, in_json, readable
 from longshore.store.tables import GroupMemberRow, GroupRow, MigrationRow, ReplicaRow
 
 
@@ -73,8 +72,7 @@ class Groups(NamedPart[GroupRow]):
     def all(self) -> list[GroupRecord]:
         """Return the groups that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
-            query = select(GroupRow).where(self._visible()).order_by(GroupRow.name, GroupRow.id)
-            return readable(session.scalars(query), lambda row: _record(session, row), "group of replicas")
+            return readable(session.scalars(self._listed()), lambda row: _record(session, row), "group of replicas")
 
     def get(self, name_or_id: str) -> GroupRecord:
         """Return a group. Raises NotFound, or Conflict when several others are called so."""
@@ -95,15 +93,11 @@ class Groups(NamedPart[GroupRow]):
         `members`: the tier of each replica, by its id. Raises Conflict when the name, or a replica, is taken.
         """
         with self._database.alone() as session:
-            unique = unique_name(self._scope, name)
-            there = session.scalar(select(GroupRow).where(GroupRow.unique_name == unique))
-            if there is not None:
-                if self._database.may_be_done:
-                    return _record(session, there)
-                said = f"A group named {name} is there already."
-                raise Conflict(said, advice="Choose another name or delete it.", field="name")
+            if (there := self._made_before(session, name)) is not None:
+                return _record(session, there)
+            unique = self._unique(session, name)
             row = GroupRow(id=str(uuid.uuid4()), project_id=self._scope.project_id, name=name, unique_name=unique)
-            row.gates = _kept(gates)
+            row.gates = in_json(dict(gates))
             session.add(row)
             session.flush()
             _put_members(session, row, members)
@@ -121,7 +115,7 @@ class Groups(NamedPart[GroupRow]):
             _refuse_busy(session, row)
             _put_members(session, row, members)
             before = form(dict[int, Gate]).validate_python(row.gates)
-            row.gates = _kept({number: gate for number, gate in {**before, **gates}.items() if gate is not None})
+            row.gates = in_json({number: gate for number, gate in {**before, **gates}.items() if gate is not None})
             session.flush()
             return _record(session, row)
 
@@ -229,10 +223,6 @@ def _put_members(session: Session, group: GroupRow, members: Mapping[str, int | 
         raise Conflict(said, advice="Leave one in it, or delete the group.", field="members")
 
 
-def _kept(gates: Mapping[int, Gate]) -> dict[str, Any]:
-    return {str(number): form(Gate).dump_python(gate, mode="json") for number, gate in gates.items()}
-
-
 def _record(session: Session, row: GroupRow) -> GroupRecord:
     query = (
         select(GroupMemberRow, MigrationRow.machine_name)
@@ -241,13 +231,5 @@ def _record(session: Session, row: GroupRow) -> GroupRecord:
         .where(GroupMemberRow.group_id == row.id)
         .order_by(GroupMemberRow.tier, MigrationRow.machine_name, MigrationRow.id)
     )
-    members = [GroupMember(one.replica_id, name, one.tier, one.landing_id) for one, name in session.execute(query)]
-    return GroupRecord(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        gates=form(dict[int, Gate]).validate_python(row.gates),
-        members=tuple(members),
-        run_id=row.run_id,
-        created_at=row.created_at,
-    )
+    members = [filled(GroupMember, one, machine_name=name) for one, name in session.execute(query)]
+    return filled(GroupRecord, row, members=tuple(members))

@@ -229,8 +229,6 @@ def _record(row: Any) -> JobRecord:
     return filled(
         JobRecord,
         row,
-        kind=JobKind(row.kind),
-        status=Status(row.status),
         times_parked=row.parked,
         flow_version=bound_to(row),
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from longshore.configuration import SecretsIn
 from longshore.errors import LongshoreError
@@ -11,13 +12,13 @@ from longshore.store.provider_ledger import Holding, Outside, ProviderLedger
 from longshore.store.secrets import SecretsError
 
 
+@dataclass
 class KeyManager:
-    """Secrets of providers in Barbican. `barbican`: None where the configuration doesn't say as whom to ask it."""
+    """Secrets of providers in Barbican."""
 
-    def __init__(self, ledger: ProviderLedger, barbican: Barbican | None, choice: SecretsIn) -> None:
-        self._ledger = ledger
-        self._barbican = barbican
-        self._choice = choice
+    _ledger: ProviderLedger
+    _barbican: Barbican | None  # None: the configuration doesn't say as whom to ask it
+    _choice: SecretsIn
 
     def is_for_new(self) -> bool:
         """Tell whether the secrets of a new provider go to the key manager.

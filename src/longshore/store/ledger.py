@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from longshore.model.target import Owner
 from longshore.store.database import in_portions, through_outages
 from longshore.store.part import ScopedPart
+from longshore.store.rows import filled
 from longshore.store.tables import LedgerRow, MigrationRow
 
 
@@ -45,6 +46,14 @@ class EntryState(StrEnum):
     HANDED_OVER = "handed-over"  # it belongs to the user now
     REMOVED = "removed"
     LEFT = "left"  # it should be gone, but removing it failed; the note says why
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing of it is ours any more: it is gone, or the user's."""
+        return self in (EntryState.REMOVED, EntryState.HANDED_OVER)
+
+
+SETTLED = tuple(state.value for state in EntryState if state.settled)  # as the database has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Ledger(ScopedPart):
             elif row.state == EntryState.REMOVED.value:
                 row.state, row.ref, row.note = EntryState.INTENDED.value, None, None
                 row.parent = parent or row.parent
-            return _entry(row)
+            return filled(LedgerRecord, row)
 
     def settle(self, entry_id: int, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
         with self._database.session() as session:
@@ -114,7 +123,7 @@ class Ledger(ScopedPart):
                     mine = select(MigrationRow.id).where(MigrationRow.project_id == self._scope.project_id)
                     query = query.where(LedgerRow.migration_id.in_(mine))
                 for row in session.scalars(query):
-                    found[row.migration_id].append(_entry(row))
+                    found[row.migration_id].append(filled(LedgerRecord, row))
         return found
 
     def handed_over(self, provider_id: str, kind: ThingKind) -> list[LedgerRecord]:
@@ -125,7 +134,7 @@ class Ledger(ScopedPart):
                 LedgerRow.kind == kind.value,
                 LedgerRow.state == EntryState.HANDED_OVER.value,
             )
-            return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id.desc()))]
+            return [filled(LedgerRecord, row) for row in session.scalars(query.order_by(LedgerRow.id.desc()))]
 
     def unsettled(self, provider_id: str, kind: ThingKind) -> list[LedgerRecord]:
         """Return the entries of a kind of thing that may exist at a provider, whichever migration it was made for."""
@@ -133,9 +142,9 @@ class Ledger(ScopedPart):
             query = select(LedgerRow).where(
                 LedgerRow.provider_id == provider_id,
                 LedgerRow.kind == kind.value,
-                LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
+                LedgerRow.state.not_in(SETTLED),
             )
-            return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id))]
+            return [filled(LedgerRecord, row) for row in session.scalars(query.order_by(LedgerRow.id))]
 
 
 def forget_removed(session: Session, migration_id: str, kind: ThingKind, keep: int) -> None:
@@ -145,17 +154,3 @@ def forget_removed(session: Session, migration_id: str, kind: ThingKind, keep: i
     old = session.scalars(gone.order_by(LedgerRow.id.desc()).offset(keep)).all()
     if old:
         session.execute(delete(LedgerRow).where(LedgerRow.id.in_(old[:1000])))
-
-
-def _entry(row: LedgerRow) -> LedgerRecord:
-    return LedgerRecord(
-        row.id,
-        row.migration_id,
-        row.provider_id,
-        ThingKind(row.kind),
-        row.step,
-        row.parent,
-        row.ref,
-        EntryState(row.state),
-        row.note,
-    )

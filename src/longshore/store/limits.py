@@ -10,10 +10,9 @@ from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.limit import Limit, LimitOf, LimitPlace, id_of
 from longshore.store.changes import tell_workers
 from longshore.store.database import in_portions, through_outages
-from longshore.store.part import ScopedPart
+from longshore.store.part import EVERY_PROJECT, ScopedPart
 from longshore.store.providers import visible_providers
-from longshore.store.quota import refuse_more_limits
-from longshore.store.scope import EVERY_PROJECT
+from longshore.store.quota import refuse_more
 from longshore.store.tables import LimitRow, PlanRow, ProviderRow
 
 FIGURES = ("at_once", "bytes_per_second")
@@ -48,9 +47,16 @@ class Limits(ScopedPart):
         with self._database.alone() as session:
             row = session.get(LimitRow, id_)
             if row is None:
-                row = _new(id_, place, project_id)
+                row = LimitRow(
+                    id=id_,
+                    project_id=EVERY_PROJECT if project_id is None else project_id,
+                    of=place.of.value,
+                    provider_id=place.subject if place.of.of_provider else None,
+                    plan_id=place.subject if place.of is LimitOf.PLAN else None,
+                    name=place.name,
+                )
                 if project_id is not None:
-                    refuse_more_limits(session, self._scope)
+                    refuse_more(session, self._scope, LimitRow)
             for name in FIGURES:
                 if name in figures:
                     setattr(row, name, figures[name])
@@ -108,17 +114,6 @@ class Limits(ScopedPart):
 def _refused() -> AccessDenied:
     return AccessDenied(
         "Only an administrator sets a limit that counts other projects' jobs.", advice="Limit your own project's."
-    )
-
-
-def _new(id_: str, place: LimitPlace, project_id: str | None) -> LimitRow:
-    return LimitRow(
-        id=id_,
-        project_id=EVERY_PROJECT if project_id is None else project_id,
-        of=place.of.value,
-        provider_id=place.subject if place.of.of_provider else None,
-        plan_id=place.subject if place.of is LimitOf.PLAN else None,
-        name=place.name,
     )
 
 

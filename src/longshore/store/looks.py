@@ -42,7 +42,7 @@ class Looks(StorePart):
         """Return the look at a replica's points; None: none was begun yet."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
-            return _record(row) if row is not None else None
+            return filled(LookRecord, row) if row is not None else None
 
     def begin(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
         """Begin a look into the newest usable point of a replica, if one is due, and return its id.
@@ -118,7 +118,3 @@ class Looks(StorePart):
         with self._database.session() as session:
             found: Sequence[str] = session.scalars(query.order_by(MigrationRow.created_at)).all()
             return list(found)
-
-
-def _record(row: LookRow) -> LookRecord:
-    return filled(LookRecord, row)

@@ -1,6 +1,6 @@
 """Records of migrations, read from many rows at a time; and the search for one, among those that a scope sees."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,8 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.jobs import JobRecord, unfinished_of
+from longshore.store.part import Scope
 from longshore.store.rows import filled
-from longshore.store.scope import Scope
 from longshore.store.tables import MigrationRow
 
 
@@ -110,17 +110,4 @@ def records_of(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
     listed = list(rows)
     disks = disks_of(session, [row.id for row in listed])
     jobs = unfinished_of(session, [row.id for row in listed if not Status(row.status).ended])
-    return [_told(row, disks[row.id], jobs.get(row.id)) for row in listed]
-
-
-def _told(row: Any, disks: Sequence[DiskRecord], job: JobRecord | None) -> MigrationRecord:
-    return filled(
-        MigrationRecord,
-        row,
-        type=MigrationType(row.type),
-        status=Status(row.status),
-        syncs=tuple(row.syncs or ()),
-        places=row.places or {},
-        job=job,
-        disks=tuple(disks),
-    )
+    return [filled(MigrationRecord, row, job=jobs.get(row.id), disks=tuple(disks[row.id])) for row in listed]

@@ -27,7 +27,7 @@ from longshore.model.request import (
     Request,
 )
 from longshore.model.status import UNFINISHED, WAITING, Status
-from longshore.store.adoption import refuse_known, take_over
+from longshore.store.adoption import objection, take_over
 from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.disks import new_disk
@@ -35,13 +35,14 @@ from longshore.store.failbacks import begin_failback, refuse_to_forget_way
 from longshore.store.groups import GroupRun, begin_run, tell_run
 from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
+from longshore.store.ledger import SETTLED
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.part import ScopedPart
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import ProviderRecord, project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
-from longshore.store.rows import new_row
+from longshore.store.rows import filled, in_json, new_row
 from longshore.store.secrets import SecretsError
 from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
@@ -120,23 +121,6 @@ class Migrations(ScopedPart):
         super().__init__(database)
         self._texts = texts
 
-    def add(
-        self,
-        *,
-        machine_name: str,
-        machine_ref: str,
-        source_id: str,
-        target_id: str,
-        request: dict[str, Any],
-        places: dict[str, Any] | None = None,
-    ) -> MigrationRecord:
-        """Add one migration.
-
-        Raises Conflict when the same machine is being migrated already, and as `add_together` does.
-        """
-        new = NewMigration(machine_name, machine_ref, source_id, target_id, request, places=places)
-        return self.add_together([new])[0]
-
     def refuse_busy(self, source_id: str, machine_ref: str, machine_name: str) -> None:
         """Raise Conflict when the machine is being migrated already."""
         with self._database.session() as session:
@@ -158,8 +142,8 @@ class Migrations(ScopedPart):
             projects = [project_for(session, self._scope, providers_of(session, new)) for new in wanted]
             self._refuse_second(session, wanted)
             for new in wanted:
-                if new.found is not None:
-                    refuse_known(session, new.found)
+                if new.found is not None and (said := objection(session, new.found)):
+                    raise Conflict(f"The replica {new.found.id} can't be adopted. {said}")
             lenders: dict[str, OwnTexts] = {}
             rows = []
             for new, project_id in zip(wanted, projects, strict=True):
@@ -238,10 +222,7 @@ class Migrations(ScopedPart):
         )
         with self._database.session() as session:
             found = session.execute(query.order_by(moved.created_at, moved.id)).all()
-        last = {
-            ref: LastMove(ref, id_, MigrationType(type_), Status(status), at) for ref, id_, type_, status, at in found
-        }
-        return list(last.values())
+        return [filled(LastMove, row) for row in {row.machine_ref: row for row in found}.values()]
 
     def get(self, migration_id: str) -> MigrationRecord:
         """Return a migration by its id or an unambiguous beginning of it.
@@ -285,8 +266,7 @@ class Migrations(ScopedPart):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             row.cancel_requested = True
             hasten(session, row.id, cancelled=True)
-            session.flush()
-            return record_of(session, row)
+            return _written(session, row)
 
     def request_cutover(self, migration_id: str) -> MigrationRecord:
         """Ask for the cutover of a migration.
@@ -300,9 +280,7 @@ class Migrations(ScopedPart):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             _refuse_never_cut_over(row)
             row.cutover_requested = True
-            _hasten_begun(session, row)
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)
 
     def schedule_cutover(self, migration_id: str, at: datetime, until: datetime | None) -> MigrationRecord:
         """Have a warm migration cut over at a time by itself, whatever it waited for. Moments in UTC.
@@ -322,9 +300,7 @@ class Migrations(ScopedPart):
                 )
             _set_cutover(row, replace(_cutover_of(row), mode=CutoverMode.SCHEDULED, at=at, until=until))
             row.cutover_requested = False
-            _hasten_begun(session, row)  # the moment that it waits for may be a later one
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)  # the moment that it waits for may be a later one
 
     def take_cutover_back(self, migration_id: str) -> MigrationRecord:
         """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again, or, if
@@ -343,9 +319,7 @@ class Migrations(ScopedPart):
             if scheduled:
                 _set_cutover(row, replace(asked, mode=CutoverMode.MANUAL, at=None, until=None))
             row.cutover_requested = False
-            _hasten_begun(session, row)  # it says then what it waits for
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)  # it says then what it waits for
 
     def begin_cutover(self, migration_id: str, job_id: str, cutover: Cutover, *, asked: bool) -> bool:
         """Make the sync of a migration its cutover; return False where what it goes by was changed meanwhile.
@@ -379,8 +353,7 @@ class Migrations(ScopedPart):
             row.request = {**row.request, **kept}
             row.cutover_requested = True
             hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _written(session, row)
 
     def request_marks(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
         """Have the source of a migration that is done marked as these options of its request say.
@@ -406,8 +379,7 @@ class Migrations(ScopedPart):
             elif waiting.worker_id is not None:
                 raise Conflict(f"The source of migration {row.id} is being marked.", advice="Try again in a moment.")
             hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _written(session, row)
 
     def request_commit(self, migration_id: str) -> MigrationRecord:
         """Ask for a restore in place to be committed, so that its server stays.
@@ -428,8 +400,7 @@ class Migrations(ScopedPart):
                     raise Conflict(f"Restore {row.id} is being undone.")
             row.cutover_requested = True
             hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _written(session, row)
 
     def follow_machine(self, migration_id: str, before: str, now: str) -> None:
         """Write down that its source machine has another reference by now, and so has what hangs on it."""
@@ -438,11 +409,6 @@ class Migrations(ScopedPart):
             session.execute(own.values(machine_ref=now))
             hanging = update(LedgerRow).where(LedgerRow.migration_id == migration_id, LedgerRow.parent == before)
             session.execute(hanging.values(parent=now))
-
-    def cutover_requested(self, migration_id: str) -> bool:
-        with self._database.session() as session:
-            query = select(MigrationRow.cutover_requested).where(MigrationRow.id == migration_id)
-            return bool(session.scalar(query))
 
     def add_sync(self, migration_id: str, sync: dict[str, Any], state: dict[str, Any]) -> None:
         """Keep what a sync came to, and what the next one needs to know of it.
@@ -542,9 +508,7 @@ class Migrations(ScopedPart):
                     advice=f"Take that back first: longshore migration unmark-source {row.id}.",
                 )
             left = session.scalars(
-                select(LedgerRow).where(
-                    LedgerRow.migration_id == row.id, LedgerRow.state.in_(("intended", "made", "left"))
-                )
+                select(LedgerRow).where(LedgerRow.migration_id == row.id, LedgerRow.state.not_in(SETTLED))
             ).all()
             if left:
                 names = ", ".join(f"{entry.kind} {entry.ref or entry.step}" for entry in left)
@@ -679,11 +643,17 @@ def _refuse_begun(session: Session, row: MigrationRow) -> None:
         raise Conflict(f"Migration {row.id} is being {what}: that can't be changed any more.")
 
 
-def _hasten_begun(session: Session, row: MigrationRow) -> None:
-    """Have its job be due now; but what is to begin at a time does so then."""
+def _hastened(session: Session, row: MigrationRow) -> MigrationRecord:
+    """Have its job be due now, and return the record; but what is to begin at a time does so then."""
     ended = select(JobRow.id).where(JobRow.record_id == row.id, JobRow.status.not_in(UNFINISHED))
     if row.phase != Status.QUEUED.value or session.scalar(ended.limit(1)) is not None:
         hasten(session, row.id)
+    return _written(session, row)
+
+
+def _written(session: Session, row: MigrationRow) -> MigrationRecord:
+    session.flush()
+    return record_of(session, row)
 
 
 def _cutover_of(row: MigrationRow) -> Cutover:
@@ -691,4 +661,4 @@ def _cutover_of(row: MigrationRow) -> Cutover:
 
 
 def _set_cutover(row: MigrationRow, cutover: Cutover) -> None:
-    row.request = {**row.request, "cutover": form(Cutover).dump_python(cutover, mode="json")}
+    row.request = {**row.request, "cutover": in_json(cutover)}

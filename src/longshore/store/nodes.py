@@ -14,6 +14,7 @@ from longshore.errors import Conflict, NotFound
 from longshore.store.clock import clock
 from longshore.store.database import through_outages
 from longshore.store.part import StorePart
+from longshore.store.rows import filled
 from longshore.store.tables import NodeRow, utc_now, without_zone
 
 AWAY_AFTER = 30.0  # seconds without a word; a server says how its machine stands each ten
@@ -95,17 +96,10 @@ def _now(session: Session) -> float:
 
 def _record(row: NodeRow, now: float) -> NodeRecord:
     silent = now - row.seen_at
-    return NodeRecord(
-        name=row.name,
-        address=row.address,
-        host=row.host,
-        version=row.version,
-        started_at=row.started_at,
+    return filled(
+        NodeRecord,
+        row,
         heard_at=utc_now() - timedelta(seconds=max(silent, 0.0)),
         alive=silent < AWAY_AFTER,
-        database=row.database,
-        database_since=row.database_since,
-        has_address=row.has_address,
-        address_since=row.address_since,
         certificates={shown: without_zone(datetime.fromisoformat(end)) for shown, end in row.certificates.items()},
     )

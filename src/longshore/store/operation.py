@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, literal, select
-from sqlalchemy.orm import Session
 
-from longshore.model.status import UNFINISHED
+from longshore.model.request import AWAITED
+from longshore.model.status import UNFINISHED, Status
 from longshore.store.clock import clock
 from longshore.store.database import in_portions, through_outages
 from longshore.store.jobs import KEEPS_COPY
-from longshore.store.ledger import EntryState, ThingKind
+from longshore.store.ledger import SETTLED, EntryState, ThingKind
 from longshore.store.part import StorePart
+from longshore.store.rows import filled
 from longshore.store.tables import DiskRow, JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
 from longshore.store.workers import OLDEST_FIRST, WorkerRecord, worker_of
 
 KEPT = "kept"  # state of a volume whose migration waits with it
-_MAY_BE_THERE = (EntryState.INTENDED.value, EntryState.MADE.value, EntryState.LEFT.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,11 @@ class OperationRecords(StorePart):
             ]
 
     def details(self, job_ids: Sequence[str]) -> dict[str, JobDetails]:
+        columns = MigrationRow.machine_name, MigrationRow.phase, JobRow.asked_at, JobRow.taken_at, JobRow.reason
+        query = select(JobRow.id, *columns).join(MigrationRow, MigrationRow.id == JobRow.record_id)
         with self._database.session() as session:
-            return {id_: one for ids in in_portions(job_ids) for id_, one in _details(session, ids).items()}
+            found = (session.execute(query.where(JobRow.id.in_(ids))) for ids in in_portions(job_ids))
+            return {row.id: filled(JobDetails, row) for rows in found for row in rows}
 
     def waits_since(self) -> datetime | None:
         """Return when the oldest job was asked for that no worker has and that could begin now; None: there is none."""
@@ -96,7 +99,7 @@ class OperationRecords(StorePart):
             found = _beside_the_ledger(found.add_columns(DiskRow.size)).order_by(LedgerRow.id.desc())
             kept = select(*who, LedgerRow.kind, LedgerRow.ref, literal(KEPT), MigrationRow.error, LedgerRow.changed_at)
             kept = _beside_the_ledger(kept.add_columns(DiskRow.size)).order_by(LedgerRow.id.desc())
-            ended = found.where(LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED))
+            ended = found.where(LedgerRow.state.not_in(SETTLED), MigrationRow.status.not_in(UNFINISHED))
             waiting = kept.where(LedgerRow.kind == ThingKind.VOLUME, LedgerRow.state == EntryState.MADE, *KEEPS_COPY)
             return [LeftThing(*row) for query in (ended, waiting) for row in session.execute(query)]
 
@@ -110,8 +113,48 @@ class OperationRecords(StorePart):
         with self._database.session() as session:
             query = select(func.count()).select_from(LedgerRow)
             query = query.join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
-            ended = LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED)
+            ended = LedgerRow.state.not_in(SETTLED), MigrationRow.status.not_in(UNFINISHED)
             return session.scalar(query.where(*ended)) or 0
+
+
+@through_outages
+class Figures(StorePart):
+    """Figures over all that is on record, for those who watch a whole installation."""
+
+    def migrations(self) -> dict[tuple[str, str | None], int]:
+        """Return how many migrations and other jobs there are, by status and code of the error. What was only asked
+        isn't counted: who asked has heard of it."""
+        with self._database.session() as session:
+            kind = (MigrationRow.status, MigrationRow.error_code)
+            query = select(*kind, func.count()).where(MigrationRow.type.not_in(AWAITED)).group_by(*kind)
+            return {(status, code): count for status, code, count in session.execute(query)}
+
+    def copies(self) -> list[dict[str, Any]]:
+        """Return the progress of each disk that is being copied or read back, of migrations that haven't ended."""
+        with self._database.session() as session:
+            moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
+            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(UNFINISHED))
+            return [progress or {} for progress in session.scalars(moving)]
+
+    def moved(self) -> dict[str, int]:
+        """Return how many bytes all migrations that are done have read, written and verified."""
+        names = ("read", "written", "verified")
+        sums = [func.sum(MigrationRow.result[f"bytes_{name}"].as_numeric(30, 0)) for name in names]
+        with self._database.session() as session:
+            row = session.execute(select(*sums).where(MigrationRow.status == Status.DONE.value)).one()
+            return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+
+    def points(self) -> list[datetime]:
+        """Return, for each machine that is synchronised, the moment that its last copied and verified state is of."""
+        syncs = MigrationRow.syncs
+        last = (
+            func.json_extract(syncs, "$[#-1].at")
+            if self._database.engine.dialect.name == "sqlite"
+            else syncs[-1]["at"].as_string()
+        )
+        with self._database.session() as session:
+            found = session.scalars(select(last).where(MigrationRow.status.in_(UNFINISHED)))
+            return [datetime.fromisoformat(moment) for moment in found if moment]
 
 
 def _beside_the_ledger(query: Select[Any]) -> Select[Any]:
@@ -120,10 +163,3 @@ def _beside_the_ledger(query: Select[Any]) -> Select[Any]:
     query = query.join(ProviderRow, ProviderRow.id == LedgerRow.provider_id)
     disk = DiskRow.migration_id == LedgerRow.migration_id, DiskRow.volume_id == LedgerRow.ref
     return query.outerjoin(DiskRow, and_(*disk))
-
-
-def _details(session: Session, ids: Sequence[str]) -> dict[str, JobDetails]:
-    columns = MigrationRow.machine_name, MigrationRow.phase, JobRow.asked_at, JobRow.taken_at, JobRow.reason
-    query = select(JobRow.id, *columns).join(MigrationRow, MigrationRow.id == JobRow.record_id)
-    rows = session.execute(query.where(JobRow.id.in_(ids)))
-    return {id_: JobDetails(name, phase, asked, taken, why) for id_, name, phase, asked, taken, why in rows}

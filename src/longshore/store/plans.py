@@ -1,23 +1,29 @@
-"""Plans as they were last applied."""
+"""Plans as they were last applied, the flavors that are made for them, and what their checks find."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import ChangedMeanwhile, Conflict
+from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
-from longshore.store.named import unique_name
-from longshore.store.part import NamedPart
-from longshore.store.quota import refuse_large_plan, refuse_more_plans
+from longshore.store.jobs import forget_answers
+from longshore.store.part import NamedPart, StorePart
+from longshore.store.quota import refuse_large_plan, refuse_more
+from longshore.store.rows import filled, new_row
 from longshore.store.secrets import SecretsError
-from longshore.store.tables import MigrationRow, PlanFlavorRow, PlanRow, utc_now
+from longshore.store.tables import MigrationRow, PlanCheckPartRow, PlanFlavorRow, PlanRow, utc_now
 from longshore.store.texts import Texts, in_plan
+
+_ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was making the plan is done, or dead
+_CHECK_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,14 @@ class PlanRecord:
     def version(self) -> str:
         """Return a word for this state of the plan, which no other state or plan of its name ever has."""
         return f"{self.id}-{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFlavor:
+    id: str  # at the target, too: whatever becomes of the request that makes it, it can be found again
+    plan_id: str
+    provider_id: str
+    name: str
 
 
 @through_outages
@@ -66,20 +80,19 @@ class Plans(NamedPart[PlanRow]):
     def _add(self, id_: str, name: str, content: dict[str, Any], draft: str | None, *, dry_run: bool) -> PlanRecord:
         with self._database.alone(dry_run=dry_run) as session:
             if (there := session.get(PlanRow, id_)) is not None:
-                return _record(there)
-            refuse_more_plans(session, self._scope)
-            unique = self._unique(session, name)
+                return filled(PlanRecord, there)
+            refuse_more(session, self._scope, PlanRow)
             row = PlanRow(
                 id=id_,
                 project_id=self._scope.project_id,
                 name=name,
-                unique_name=unique,
+                unique_name=self._unique(session, name),
                 draft=draft,
+                content=self._kept(session, id_, content),
             )
-            row.content = self._kept(session, row.id, content)
             session.add(row)
             session.flush()
-            return _record(row)
+            return filled(PlanRecord, row)
 
     def replace(
         self,
@@ -100,8 +113,10 @@ class Plans(NamedPart[PlanRow]):
         with self._database.alone(dry_run=dry_run) as session:
             row = self._find(session, name)
             content = self._kept(session, row.id, content)
-            if row.content == content and (self._database.may_be_done or version in (None, _record(row).version)):
-                return _record(row)
+            if row.content == content and (
+                self._database.may_be_done or version in (None, filled(PlanRecord, row).version)
+            ):
+                return filled(PlanRecord, row)
             seen = PlanRow.revision == (row.revision if version is None else _revision(row, version))
             called = called or row.name
             unique = row.unique_name if called == row.name else self._unique(session, called)
@@ -120,7 +135,7 @@ class Plans(NamedPart[PlanRow]):
             session.refresh(row)
             self._texts.of(session, row.id).forget(but=content)
             tell_workers(session)  # of its limits
-            return _record(row)
+            return filled(PlanRecord, row)
 
     def keep(self, name: str) -> PlanRecord:
         """Make a plan of a draft. Raises NotFound."""
@@ -128,12 +143,11 @@ class Plans(NamedPart[PlanRow]):
             row = self._find(session, name)
             row.draft = None
             session.flush()
-            return _record(row)
+            return filled(PlanRecord, row)
 
     def all(self) -> list[PlanRecord]:
         with self._database.session() as session:
-            query = select(PlanRow).where(self._visible()).order_by(PlanRow.name, PlanRow.id)
-            return [_record(row) for row in session.scalars(query)]
+            return [filled(PlanRecord, row) for row in session.scalars(self._listed())]
 
     def names(self) -> dict[str, str]:
         """Return the names of the plans that the scope sees, by id."""
@@ -144,7 +158,7 @@ class Plans(NamedPart[PlanRow]):
     def get(self, name_or_id: str) -> PlanRecord:
         """Return a plan. Raises NotFound, or Conflict when several others are called so."""
         with self._database.session() as session:
-            return _record(self._find(session, name_or_id))
+            return filled(PlanRecord, self._find(session, name_or_id))
 
     def with_texts(self, name_or_id: str) -> dict[str, Any]:
         """Return a plan's content with the texts themselves: to look at them, and for its migrations, never to be
@@ -168,13 +182,8 @@ class Plans(NamedPart[PlanRow]):
 
         Raises NotFound, or Conflict while one of its migrations hasn't ended.
         """
-        self._remove(self.get(name_or_id).id)
-
-    @persistent
-    def _remove(self, id_: str) -> None:
         with self._database.session() as session:
-            row = session.get(PlanRow, id_)
-            if row is None:  # by an earlier try, or somebody else a moment ago
+            if (row := self._find_to_remove(session, name_or_id)) is None:
                 return
             own = session.scalars(select(MigrationRow).where(MigrationRow.plan_id == row.id)).all()
             if not all(Status(m.status).ended for m in own):
@@ -191,21 +200,72 @@ class Plans(NamedPart[PlanRow]):
     def _kept(self, session: Session, plan_id: str, content: dict[str, Any]) -> dict[str, Any]:
         return in_plan(content, self._texts.of(session, plan_id).kept)
 
-    def _unique(self, session: Session, name: str) -> str:
-        """Return the unique name of a plan. Raises Conflict when the name is taken."""
-        unique = unique_name(self._scope, name)
-        if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
-            raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
-        return unique
+
+@through_outages
+class PlanFlavors(StorePart):
+    """The ledger of flavors that are made for plans: each is written down before it exists, under the id that it will
+    have.
+
+    They are the plan's and not a migration's: its machines share them. With the plan they are the user's, and struck
+    out when it is forgotten. An entry without a plan is of one that never came to be.
+    """
+
+    def intend(self, plan_id: str, provider_id: str, name: str) -> PlanFlavor:
+        """Write down that it is about to be made."""
+        flavor = PlanFlavor(str(uuid.uuid4()), plan_id, provider_id, name)
+        self._write(flavor)
+        return flavor
+
+    @persistent
+    def _write(self, flavor: PlanFlavor) -> None:
+        with self._database.session() as session:
+            if session.get(PlanFlavorRow, flavor.id) is None:
+                session.add(new_row(PlanFlavorRow, flavor))
+
+    def gone(self, flavor: PlanFlavor) -> None:
+        with self._database.session() as session:
+            session.execute(delete(PlanFlavorRow).where(PlanFlavorRow.id == flavor.id))
+
+    def of_plan(self, plan_id: str) -> list[PlanFlavor]:
+        with self._database.session() as session:
+            query = select(PlanFlavorRow).where(PlanFlavorRow.plan_id == plan_id).order_by(PlanFlavorRow.name)
+            return [filled(PlanFlavor, row) for row in session.scalars(query)]
+
+    def abandoned(self) -> list[PlanFlavor]:
+        """Return the flavors of plans that were never kept, as when a process dies while it makes one."""
+        with self._database.session() as session:
+            query = select(PlanFlavorRow).where(
+                PlanFlavorRow.plan_id.not_in(select(PlanRow.id)),
+                PlanFlavorRow.written_at < utc_now() - _ABANDONED,
+            )
+            return [filled(PlanFlavor, row) for row in session.scalars(query)]
+
+
+@through_outages
+class PlanChecks(StorePart):
+    """Findings of checks of plans, told in parts. How far a check is stands in the record of its job."""
+
+    def parts(self, check_id: str, after: int) -> list[tuple[int, list[dict[str, Any]]]]:
+        """Return the number and the concerns of each part after this one, in order."""
+        with self._database.session() as session:
+            of_it = PlanCheckPartRow.check_id == check_id, PlanCheckPartRow.number > after
+            query = select(PlanCheckPartRow).where(*of_it).order_by(PlanCheckPartRow.number)
+            return [(row.number, row.concerns) for row in session.scalars(query)]
+
+    def add_part(self, check_id: str, number: int, concerns: Sequence[dict[str, Any]]) -> None:
+        """Add a part of a check's findings. One that was told before stays: others have read it."""
+        with self._database.session() as session:
+            if session.get(PlanCheckPartRow, (check_id, number)) is None:
+                session.add(PlanCheckPartRow(check_id=check_id, number=number, concerns=list(concerns)))
+
+    def forget_old(self) -> None:
+        """Forget the checks that have ended more than a day ago."""
+        with self._database.session() as session:
+            old = MigrationRow.finished_at < utc_now() - _CHECK_KEPT
+            forget_answers(session, MigrationRow.type == MigrationType.PLAN_CHECK.value, old)
 
 
 def _revision(row: PlanRow, version: str) -> int:
     """Return the revision in a version of this plan; 0, which none has, for another plan's version."""
     id_, _, number = version.rpartition("-")
     return int(number) if id_ == row.id and number.isascii() and number.isdecimal() and len(number) < 10 else 0
-
-
-def _record(row: PlanRow) -> PlanRecord:
-    return PlanRecord(
-        row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at, row.revision, row.draft
-    )

@@ -19,15 +19,15 @@ from longshore.model.point import Arrival, Consistency, Hold, Point
 from longshore.model.replica import PointDisk, PointState, Stage, Wish
 from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.audits import Audited, keep_audit
 from longshore.store.database import through_outages
 from longshore.store.ledger import EntryState, ThingKind, forget_removed
 from longshore.store.part import StorePart
-from longshore.store.rows import filled
+from longshore.store.rows import filled, in_json
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
 
 _ENTRIES_KEPT = 50  # of snapshots that are gone
+_AUDITS_KEPT = 20
 _CALLED = {MigrationType.TEST.value: "test"}  # by people, where they say it otherwise
 
 
@@ -66,6 +66,15 @@ class PointRecord:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A sync that has read everything; the first of all is one, too."""
+
+    next_at: datetime | None  # of the next one, in UTC without a zone
+    is_good: bool = True  # nothing was found
+    found: dict[str, Any] | None = None  # to be shown; None: there was nothing yet to compare with
+
+
 @through_outages
 class Points(StorePart):
     """Points of replicas. Whoever asks has found the replica among those that they may see."""
@@ -85,11 +94,7 @@ class Points(StorePart):
     def get(self, replica_id: str, number: int) -> PointRecord:
         """Return a point of a replica. Raises NotFound."""
         with self._database.session() as session:
-            row = session.get(PointRow, (replica_id, number))
-            if row is None or row.state == PointState.GONE.value:
-                raise NotFound(
-                    f"The replica has no point {number}.", advice=f"See: longshore replica point list {replica_id}."
-                )
+            row = _there(session, replica_id, number)
             return _record(row, _users(session, replica_id).get(number, {}))
 
     def arrivals(self, replica_id: str, since: datetime) -> list[Arrival]:
@@ -146,10 +151,10 @@ class Points(StorePart):
                 row.state, row.usable_at = PointState.USABLE.value, without_zone(usable_at)
                 row.consistency = consistency.value
                 row.changed, row.written = sync["bytes_changed"], sync["bytes_written"]
-                row.disks = form(list[PointDisk]).dump_python(list(disks), mode="json")
+                row.disks = in_json(list(disks))
                 row.machine = machine
                 if audit is not None:
-                    keep_audit(session, row, audit)
+                    _keep_audit(session, row, audit)
             keep_sync(session, replica_id, sync, state)
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id)
             session.execute(own.values(failures=0, error=None, error_code=None))
@@ -246,9 +251,7 @@ class Points(StorePart):
 
     def _change_holds(self, replica_id: str, number: int, name: str, new: Hold | None) -> PointRecord:
         with self._database.alone() as session:
-            row = session.get(PointRow, (replica_id, number))
-            if row is None or row.state == PointState.GONE.value:
-                raise NotFound(f"The replica has no point {number}.")
+            row = _there(session, replica_id, number)
             if row.state != PointState.USABLE.value:
                 raise _unusable(number, row.state)
             holds = _holds(row)
@@ -256,7 +259,7 @@ class Points(StorePart):
             if new is None and len(others) == len(holds) and not self._database.may_be_done:
                 raise NotFound(f"Nothing called {name} holds point {number}.")
             held = [*others, *([new] if new else [])]
-            row.holds = form(list[Hold]).dump_python(held, mode="json")
+            row.holds = in_json(held)
             return _record(row, _users(session, replica_id).get(number, {}))
 
     def prove(self, replica_id: str, number: int, at: datetime, proof: str) -> None:
@@ -264,6 +267,33 @@ class Points(StorePart):
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
             session.execute(own.values(proved_at=without_zone(at), proof=proof))
+
+
+def _there(session: Session, replica_id: str, number: int) -> PointRow:
+    """Return a point that is there, or was begun. Raises NotFound."""
+    row = session.get(PointRow, (replica_id, number))
+    if row is None or row.state == PointState.GONE.value:
+        raise NotFound(f"The replica has no point {number}.", advice=f"See: longshore replica point list {replica_id}.")
+    return row
+
+
+def _keep_audit(session: Session, point: PointRow, audit: Audited) -> None:
+    """Keep the result of an audit with the point that it has made.
+
+    After one that isn't good, the points since the audit before are suspect: changes that were hidden from their syncs
+    may be missing from them, even where the difference is gone by now.
+    """
+    replica = session.get_one(ReplicaRow, point.replica_id)
+    before = replica.audited_point or 0
+    if not audit.is_good:
+        between = PointRow.number > before, PointRow.number < point.number
+        made = PointRow.state != PointState.MAKING.value
+        own = update(PointRow).where(PointRow.replica_id == point.replica_id, *between, made)
+        session.execute(own.values(suspect=True))
+    replica.audited_at, replica.audited_point, replica.audit_due_at = point.moment, point.number, audit.next_at
+    if audit.found is not None:
+        found = {**audit.found, "point": point.number, "since": before}
+        replica.audits = [*(replica.audits or ()), found][-_AUDITS_KEPT:]
 
 
 def occupy_point(session: Session, migration: MigrationRow) -> None:
@@ -346,13 +376,8 @@ def _record(row: PointRow, users: Mapping[str, str]) -> PointRecord:
     return filled(
         PointRecord,
         row,
-        state=PointState(row.state),
         moment=with_zone(row.moment),
         usable_at=with_zone(row.usable_at),
-        consistency=Consistency(row.consistency) if row.consistency else None,
-        disks=tuple(form(list[PointDisk]).validate_python(row.disks or [])),
-        machine=row.machine or {},
-        holds=tuple(_holds(row)),
         users=tuple(users.values()),
         proved_at=with_zone(row.proved_at),
     )

@@ -11,9 +11,8 @@ from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import in_portions, through_outages
 from longshore.store.migration_records import visible_migrations
-from longshore.store.part import StorePart
+from longshore.store.part import Scope, StorePart
 from longshore.store.rows import filled
-from longshore.store.scope import Scope
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
 
@@ -96,7 +95,7 @@ class Protection(StorePart):
                 MigrationRow.project_id,
                 MigrationRow.machine_name,
                 LookRow.cannot_land,
-                LookRow.error,
+                LookRow.error.label("look_error"),
                 points,
             )
             .join(MigrationRow, MigrationRow.id == ReplicaRow.id)
@@ -105,32 +104,19 @@ class Protection(StorePart):
             .where(MigrationRow.status.in_(UNFINISHED), wanted)
         )
         with self._database.session() as session:
-            return [_protected(row, *others) for row, *others in session.execute(query)]
-
-
-def _protected(  # noqa: PLR0917
-    row: ReplicaRow,
-    project_id: str,
-    machine_name: str,
-    cannot_land: str | None,
-    look_error: str | None,
-    _replica_id: str | None,
-    newest: datetime | None,
-    usable_at: datetime | None,
-    suspect: int | None,
-    proved_at: datetime | None,
-) -> Protected:
-    return filled(
-        Protected,
-        row,
-        project_id=project_id,
-        machine_name=machine_name,
-        stage=Stage(row.stage),
-        paused_until=with_zone(row.paused_until),
-        newest=with_zone(newest),
-        usable_at=with_zone(usable_at),
-        suspect=int(suspect or 0),
-        proved=proved_at is not None,
-        cannot_land=cannot_land,
-        look_error=look_error,
-    )
+            return [
+                filled(
+                    Protected,
+                    one.ReplicaRow,
+                    project_id=one.project_id,
+                    machine_name=one.machine_name,
+                    paused_until=with_zone(one.ReplicaRow.paused_until),
+                    newest=with_zone(one.newest),
+                    usable_at=with_zone(one.usable_at),
+                    suspect=int(one.suspect or 0),
+                    proved=one.proved_at is not None,
+                    cannot_land=one.cannot_land,
+                    look_error=one.look_error,
+                )
+                for one in session.execute(query)
+            ]

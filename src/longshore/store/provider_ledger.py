@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from longshore.store.database import through_outages
 from longshore.store.part import StorePart
+from longshore.store.rows import filled
 from longshore.store.tables import ProviderLedgerRow, ProviderRow, utc_now
 
 _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was adding the provider is done, or dead
@@ -48,26 +49,22 @@ def secret_name(key_id: str) -> str:
 class ProviderLedger(StorePart):
     def intend(self, provider_id: str, kind: Outside, user_id: str = "") -> Holding:
         """Write down that it is about to be made. The same again answers what is there."""
-        with self._database.session() as session:
-            own = ProviderLedgerRow.provider_id == provider_id, ProviderLedgerRow.kind == kind.value
-            row = session.scalar(select(ProviderLedgerRow).where(*own))
-            if row is None:
-                row = ProviderLedgerRow(provider_id=provider_id, kind=kind.value, user_id=user_id)
-                session.add(row)
-                session.flush()
-            return _holding(row)
+        own = ProviderLedgerRow.provider_id == provider_id, ProviderLedgerRow.kind == kind.value
+        return self._intend(*own, provider_id=provider_id, kind=kind.value, user_id=user_id)
 
     def intend_key(self, vault_id: str, keeper_id: str, key_id: str) -> Holding:
         """Write down the secret that is to open a vault by the key of this id, as `intend` does for other things."""
+        kind, own = Outside.VAULT_KEY.value, ProviderLedgerRow.key_id == key_id
+        return self._intend(own, provider_id=vault_id, kind=kind, keeper_id=keeper_id, key_id=key_id)
+
+    def _intend(self, *own: ColumnElement[bool], **columns: str) -> Holding:
         with self._database.session() as session:
-            row = session.scalar(select(ProviderLedgerRow).where(ProviderLedgerRow.key_id == key_id))
+            row = session.scalar(select(ProviderLedgerRow).where(*own))
             if row is None:
-                row = ProviderLedgerRow(
-                    provider_id=vault_id, kind=Outside.VAULT_KEY.value, keeper_id=keeper_id, key_id=key_id
-                )
+                row = ProviderLedgerRow(**columns)
                 session.add(row)
                 session.flush()
-            return _holding(row)
+            return filled(Holding, row)
 
     def made(self, holding: Holding, ref: str) -> bool:
         """Keep the id of a thing that was made, and tell whether it was still written down.
@@ -86,13 +83,15 @@ class ProviderLedger(StorePart):
         with self._database.session() as session:
             own = ProviderLedgerRow.provider_id == provider_id, ProviderLedgerRow.kind == kind.value
             row = session.scalar(select(ProviderLedgerRow).where(*own))
-            return _holding(row) if row else None
+            return filled(Holding, row) if row else None
 
     def keys(self, vault_id: str) -> dict[str, Holding]:
         """Return the secrets that were made here to open a vault, by the id of their key."""
         with self._database.session() as session:
             own = ProviderLedgerRow.provider_id == vault_id, ProviderLedgerRow.key_id.is_not(None)
-            return {str(row.key_id): _holding(row) for row in session.scalars(select(ProviderLedgerRow).where(*own))}
+            return {
+                str(row.key_id): filled(Holding, row) for row in session.scalars(select(ProviderLedgerRow).where(*own))
+            }
 
     def abandoned_keys(self, vault_id: str) -> list[Holding]:
         """Return the secrets for keys that aren't known to be in the vault, and whose maker is done or dead."""
@@ -103,7 +102,7 @@ class ProviderLedger(StorePart):
                 ProviderLedgerRow.ref.is_(None),
                 ProviderLedgerRow.written_at < utc_now() - _ABANDONED,
             )
-            return [_holding(row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
+            return [filled(Holding, row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
 
     def count(self, kind: Outside) -> int:
         with self._database.session() as session:
@@ -121,8 +120,4 @@ class ProviderLedger(StorePart):
                 ProviderLedgerRow.key_id.is_(None) | ProviderLedgerRow.ref.is_(None),
                 ProviderLedgerRow.written_at < utc_now() - _ABANDONED,
             )
-            return [_holding(row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
-
-
-def _holding(row: ProviderLedgerRow) -> Holding:
-    return Holding(row.id, row.provider_id, Outside(row.kind), row.user_id, row.ref, row.keeper_id, row.key_id)
+            return [filled(Holding, row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]

@@ -16,10 +16,10 @@ from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.jobs import forget_answers
 from longshore.store.key_manager import KeyManager
-from longshore.store.named import unique_name
-from longshore.store.part import NamedPart
-from longshore.store.quota import refuse_more_providers
-from longshore.store.scope import EVERY_PROJECT, Scope
+from longshore.store.ledger import SETTLED
+from longshore.store.part import EVERY_PROJECT, NamedPart, Scope
+from longshore.store.quota import refuse_more
+from longshore.store.rows import filled
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import (
     LedgerRow,
@@ -46,9 +46,9 @@ class ProviderRecord:
 
 @through_outages
 class Providers(NamedPart[ProviderRow]):
-    _rows = ProviderRow
-
     """Providers of a project, and those that were shared with it."""
+
+    _rows = ProviderRow
 
     def __init__(self, database: Database, box: SecretBox, keys: KeyManager, texts: Texts) -> None:
         super().__init__(database)
@@ -59,7 +59,7 @@ class Providers(NamedPart[ProviderRow]):
     def refuse_taken(self, name: str) -> None:
         """Raise Conflict when a provider of the project is called so, or the project has as many as it may."""
         with self._database.session() as session:
-            refuse_more_providers(session, self._scope)
+            refuse_more(session, self._scope, ProviderRow)
             self._unique(session, name)
 
     def add(
@@ -95,8 +95,8 @@ class Providers(NamedPart[ProviderRow]):
     def _add(self, id_: str, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         with self._database.alone() as session:  # not while keys are changed: see change_key
             if (there := session.get(ProviderRow, id_)) is not None:
-                return _record(there)
-            refuse_more_providers(session, self._scope)
+                return filled(ProviderRecord, there)
+            refuse_more(session, self._scope, ProviderRow)
             row = ProviderRow(
                 id=id_,
                 project_id=self._scope.project_id,
@@ -108,7 +108,7 @@ class Providers(NamedPart[ProviderRow]):
             session.add(row)
             session.flush()
             self._seal(session, row.id, secrets)
-            return _record(row)
+            return filled(ProviderRecord, row)
 
     def _seal(self, session: Session, provider_id: str, secrets: Mapping[str, str]) -> None:
         for key, value in secrets.items():
@@ -130,7 +130,7 @@ class Providers(NamedPart[ProviderRow]):
                 self._seal(session, row.id, secrets)
             session.flush()
             tell_workers(session)  # of the labels that it asks for
-            return _record(row)
+            return filled(ProviderRecord, row)
 
     def note_check(self, provider_id: str, found: Mapping[str, str], error: LongshoreError | None = None) -> None:
         """Keep the result of logging in there just now: the facts found, or the error."""
@@ -145,7 +145,7 @@ class Providers(NamedPart[ProviderRow]):
             sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
             ended = [status.value for status in Status if status.kept and status.ended]
             left = select(LedgerRow.migration_id).where(
-                LedgerRow.provider_id == provider_id, LedgerRow.state.in_(("intended", "made", "left"))
+                LedgerRow.provider_id == provider_id, LedgerRow.state.not_in(SETTLED)
             )
             busy = MigrationRow.status.not_in(ended) | MigrationRow.id.in_(left)
             migration = session.scalar(select(MigrationRow).where(sides, busy).limit(1))
@@ -160,8 +160,7 @@ class Providers(NamedPart[ProviderRow]):
 
     def all(self) -> list[ProviderRecord]:
         with self._database.session() as session:
-            query = select(ProviderRow).where(self._visible()).order_by(ProviderRow.name, ProviderRow.id)
-            return [_record(row) for row in session.scalars(query)]
+            return [filled(ProviderRecord, row) for row in session.scalars(self._listed())]
 
     def labels(self) -> dict[str, frozenset[str]]:
         """Return the labels that a worker needs to reach a provider, by the ids of those that ask for any."""
@@ -172,7 +171,7 @@ class Providers(NamedPart[ProviderRow]):
     def get(self, name_or_id: str) -> ProviderRecord:
         """Return a provider. Raises NotFound, or Conflict when others share several of this name."""
         with self._database.session() as session:
-            return _record(self._find(session, name_or_id))
+            return filled(ProviderRecord, self._find(session, name_or_id))
 
     def own(self, name_or_id: str) -> ProviderRecord:
         """Return a provider as `get` does.
@@ -180,7 +179,7 @@ class Providers(NamedPart[ProviderRow]):
         Raises AccessDenied, too, when it belongs to another project, which only shares it.
         """
         with self._database.session() as session:
-            return _record(self._find_own(session, name_or_id))
+            return filled(ProviderRecord, self._find_own(session, name_or_id))
 
     def is_own(self, record: ProviderRecord) -> bool:
         """Tell whether the scope may see and change a provider's settings."""
@@ -197,11 +196,13 @@ class Providers(NamedPart[ProviderRow]):
 
     def sees(self, provider_id: str) -> bool:
         """Tell whether the scope's project may use a provider now."""
-        return self._is_visible(provider_id)
+        with self._database.session() as session:
+            own = select(ProviderRow.id).where(ProviderRow.id == provider_id, self._visible())
+            return session.scalar(own) is not None
 
     def secrets(self, provider_id: str) -> dict[str, str]:
         """Return a provider's secrets in clear: hand them to the cloud's client and nowhere else."""
-        if self._is_visible(provider_id) and (values := self._keys.open(provider_id)) is not None:
+        if self.sees(provider_id) and (values := self._keys.open(provider_id)) is not None:
             return values
         try:
             return self._opened(provider_id)
@@ -238,7 +239,7 @@ class Providers(NamedPart[ProviderRow]):
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             self._refuse_used(session, row)
-            return _record(row)
+            return filled(ProviderRecord, row)
 
     def remove(self, name_or_id: str) -> None:
         """Remove a provider and its secrets.
@@ -295,21 +296,14 @@ class Providers(NamedPart[ProviderRow]):
     def _visible(self) -> ColumnElement[bool]:
         return visible_providers(self._scope)
 
-    def _unique(self, session: Session, name: str) -> str:
-        unique = unique_name(self._scope, name)
-        if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique)):
-            raise Conflict(
-                f"A provider named {name} is there already.", advice="Choose another name or delete it.", field="name"
-            )
-        return unique
-
-    def _is_visible(self, provider_id: str) -> bool:
-        with self._database.session() as session:
-            own = select(ProviderRow.id).where(ProviderRow.id == provider_id, self._visible())
-            return session.scalar(own) is not None
-
     def _refuse_used(self, session: Session, row: ProviderRow) -> None:
-        self._refuse_keeper(session, row)
+        """Raise Conflict while the provider's key manager has what opens another one, or a record names it."""
+        for other in session.scalars(select(ProviderRow).where(ProviderRow.project_id == row.project_id)):
+            if other.settings.get("barbican") == row.id:
+                raise Conflict(
+                    f"The key manager of provider {row.name} has what opens {other.name}.",
+                    advice=f"Have {other.name} opened otherwise (longshore provider set), or remove it, first.",
+                )
         of_it = (MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id)
         forget_answers(session, of_it)
         used = select(MigrationRow).where(of_it)
@@ -319,15 +313,6 @@ class Providers(NamedPart[ProviderRow]):
                 f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
                 advice="Delete its migrations first: longshore migration delete ID.",
             )
-
-    def _refuse_keeper(self, session: Session, row: ProviderRow) -> None:
-        """Raise Conflict when the provider's key manager has what opens another provider."""
-        for other in session.scalars(select(ProviderRow).where(ProviderRow.project_id == row.project_id)):
-            if other.settings.get("barbican") == row.id:
-                raise Conflict(
-                    f"The key manager of provider {row.name} has what opens {other.name}.",
-                    advice=f"Have {other.name} opened otherwise (longshore provider set), or remove it, first.",
-                )
 
     def _find_own(self, session: Session, name_or_id: str) -> ProviderRow:
         row = self._find(session, name_or_id)
@@ -383,7 +368,3 @@ def project_for(session: Session, scope: Scope, provider_ids: Iterable[str | Non
             return project_id
         raise
     return scope.project_id
-
-
-def _record(row: ProviderRow) -> ProviderRecord:
-    return ProviderRecord(row.id, row.project_id, row.name, row.kind, row.settings, row.created_at, row.last_check)

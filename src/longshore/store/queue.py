@@ -262,14 +262,4 @@ def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequen
 
 def _records(session: Session, only: ColumnElement[bool]) -> list[QueueRecord]:
     rows = session.execute(select(JobRow.__table__).where(only).order_by(JobRow.asked_at, JobRow.record_id))
-    return [
-        filled(
-            QueueRecord,
-            row,
-            status=Status(row.status),
-            datastores=tuple(row.datastores),
-            flow_version=bound_to(row),
-            kind=JobKind(row.kind),
-        )
-        for row in rows
-    ]
+    return [filled(QueueRecord, row, flow_version=bound_to(row)) for row in rows]

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, InvalidInput
-from longshore.store.scope import Scope
+from longshore.store.part import Scope
 from longshore.store.tables import ChannelRow, LimitRow, MigrationRow, PlanRow, ProviderRow
 
 _OPERATOR = "The server's operator may allow more."
@@ -36,30 +36,6 @@ def refuse_more_migrations(session: Session, scope: Scope, more: int, unfinished
         )
 
 
-def refuse_more_plans(session: Session, scope: Scope) -> None:
-    """Raise Conflict when the project has as many plans as it may."""
-    if scope.quotas is not None:
-        _refuse_more(session, scope, PlanRow, "plans", scope.quotas.plans)
-
-
-def refuse_more_providers(session: Session, scope: Scope) -> None:
-    """Raise Conflict when the project has as many providers as it may."""
-    if scope.quotas is not None:
-        _refuse_more(session, scope, ProviderRow, "providers", scope.quotas.providers)
-
-
-def refuse_more_limits(session: Session, scope: Scope) -> None:
-    """Raise Conflict when the project has as many limits as it may."""
-    if scope.quotas is not None:
-        _refuse_more(session, scope, LimitRow, "limits", scope.quotas.limits)
-
-
-def refuse_more_channels(session: Session, scope: Scope) -> None:
-    """Raise Conflict when the project has as many channels as it may."""
-    if scope.quotas is not None:
-        _refuse_more(session, scope, ChannelRow, "channels", scope.quotas.channels)
-
-
 def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
     """Raise InvalidInput for a plan that is too large. `content`: as its file has it."""
     if scope.quotas is None:
@@ -80,13 +56,14 @@ def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
         )
 
 
-def _refuse_more(
-    session: Session,
-    scope: Scope,
-    rows: type[PlanRow] | type[ProviderRow] | type[LimitRow] | type[ChannelRow],
-    called: str,
-    most: int,
+def refuse_more(
+    session: Session, scope: Scope, rows: type[PlanRow] | type[ProviderRow] | type[LimitRow] | type[ChannelRow]
 ) -> None:
+    """Raise Conflict when the project has as many of these as it may."""
+    if scope.quotas is None:
+        return
+    called = rows.__tablename__
+    most = getattr(scope.quotas, called)
     there = session.scalar(select(func.count()).select_from(rows).where(rows.project_id == scope.project_id)) or 0
     if there >= most:
         raise Conflict(

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session, object_session
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.adoption import FoundReplica
-from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.replica import PointState, Protection, Seed, Stage, Wish
 from longshore.model.request import MigrationType
@@ -27,11 +26,12 @@ from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
 from longshore.store.migration_records import find_migration
 from longshore.store.part import ScopedPart
-from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
-from longshore.store.rows import filled, new_row
+from longshore.store.rows import filled, new_row, readable
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
+
+_NAMED = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,8 @@ class Replicas(ScopedPart):
     def all(self) -> list[ReplicaRecord]:
         """Return the replicas that the scope sees, oldest first. One that can't be read is logged and left out."""
         with self._database.session() as session:
-            query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
-            rows = session.execute(
-                query.where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
-            ).all()
+            query = _NAMED.where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
+            rows = session.execute(query).all()
             return readable(rows, lambda row: _record(*row), "replica")
 
     def ids(self) -> list[str]:
@@ -96,9 +94,8 @@ class Replicas(ScopedPart):
         lives = MigrationRow.status.in_(UNFINISHED)
         beginning = MigrationRow.id.startswith(word, autoescape=True)
         with self._database.session() as session:
-            query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
             for wanted in (MigrationRow.id == word, named & lives, beginning, named):
-                rows = session.execute(query.where(wanted, self._visible()).limit(2)).all()
+                rows = session.execute(_NAMED.where(wanted, self._visible()).limit(2)).all()
                 if word and len(rows) > 1:
                     raise Conflict(f"Several replicas are meant by {word}.", advice="Say which one by its id.")
                 if word and rows:
@@ -107,12 +104,11 @@ class Replicas(ScopedPart):
 
     def several(self, ids: Sequence[str]) -> dict[str, ReplicaRecord]:
         """Return those of these replicas that are there, by id."""
-        query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
         with self._database.session() as session:
             return {
                 row.id: _record(row, name)
                 for some in in_portions(ids)
-                for row, name in session.execute(query.where(ReplicaRow.id.in_(some), self._visible()))
+                for row, name in session.execute(_NAMED.where(ReplicaRow.id.in_(some), self._visible()))
             }
 
     def objection(self, found: FoundReplica) -> str | None:
@@ -351,8 +347,7 @@ def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
 
 
 def new_replica(id_: str, protection: Protection) -> ReplicaRow:
-    seed = form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None
-    return new_row(ReplicaRow, protection, id=id_, seed=seed)
+    return new_row(ReplicaRow, protection, id=id_)
 
 
 def has_wish(session: Session, record_id: str) -> bool:
@@ -413,15 +408,7 @@ def use_point(
 
 
 def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
-    return filled(
-        ReplicaRecord,
-        row,
-        machine_name=machine_name,
-        stage=Stage(row.stage),
-        wish=Wish(row.wish) if row.wish else None,
-        seed=form(Seed).validate_python(row.seed) if row.seed else None,
-        audits=tuple(row.audits or ()),
-    )
+    return filled(ReplicaRecord, row, machine_name=machine_name)
 
 
 def _first_due(row: ReplicaRow, due_at: datetime) -> datetime:

@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from longshore.errors import Conflict, LongshoreError
+from longshore.processes.durable import replace_file
+from longshore.store.shared import locked
 
 _NONCE = 12
 _KEY = 32  # bytes
@@ -50,22 +52,19 @@ class SecretBox:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the lock on changes of the keys. Raises Conflict while somebody else changes them."""
-        lock = os.open(self._key_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            with locked(self._key_file.with_suffix(".lock"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield
         except BlockingIOError:
             raise Conflict("The key of the secrets is being changed already.", advice="Wait for that to end.") from None
-        finally:
-            os.close(lock)
 
     def add_key(self) -> None:
         """Add a new key, which seals from now on; the others still open."""
-        self._write(b"".join([AESGCM.generate_key(256), *self._keys(create=True)]))
+        replace_file(self._key_file, [AESGCM.generate_key(256), *self._keys(create=True)])
 
     def forget_old_keys(self) -> None:
         """Forget all keys but the first: only what that has sealed opens from now on."""
-        self._write(self._keys(create=False)[0])
+        replace_file(self._key_file, self._keys(create=False)[:1])
 
     def _keys(self, *, create: bool) -> list[bytes]:
         try:
@@ -92,23 +91,8 @@ class SecretBox:
             fd = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:  # another process made it at the same moment
             return self._keys(create=False)
-        _fill(fd, new)
+        with os.fdopen(fd, "wb") as file:
+            file.write(new)
+            file.flush()
+            os.fsync(fd)
         return [new]
-
-    def _write(self, content: bytes) -> None:
-        """Replace the key file in one step: a power cut leaves the old one or the new one."""
-        new = self._key_file.with_suffix(".new")
-        _fill(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
-        new.replace(self._key_file)
-        directory = os.open(self._key_file.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
-def _fill(descriptor: int, content: bytes) -> None:
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)

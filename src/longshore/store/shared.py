@@ -7,11 +7,14 @@ first process opened them, so that a directory that isn't shared, or isn't mount
 import fcntl
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
 
 from longshore.errors import Conflict
+from longshore.processes.durable import replace_file
 from longshore.store.database import Database
 from longshore.store.tables import InstallationRow
 
@@ -33,7 +36,7 @@ def check_shared(directory: Path, database: Database) -> None:
             if known is None:
                 known = here or str(uuid.uuid4())
                 if here is None:
-                    _write(path, known)
+                    replace_file(path, [f"{known}\n".encode()])
                 session.add(InstallationRow(id=known))
             elif here != known:
                 raise Conflict(
@@ -44,13 +47,18 @@ def check_shared(directory: Path, database: Database) -> None:
     database.persist(compare)
 
 
-def _write(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock of a file, which is made unless it is there, until the block ends; `how`: as flock(2) has it.
+
+    Raise OSError, which is a BlockingIOError when somebody else holds it and `how` doesn't wait.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check_locks(directory: Path) -> None:
@@ -58,13 +66,9 @@ def _check_locks(directory: Path) -> None:
 
     Copies lock their checkpoints: a file system without locks would let two of them go on with one.
     """
-    path = directory / "schema.lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        finally:
-            os.close(descriptor)
+        with locked(directory / "schema.lock", fcntl.LOCK_SH):
+            pass
     except OSError as error:
         raise Conflict(
             f"Files in the state directory {directory} can't be written and locked: {error.strerror}.",

@@ -3,46 +3,26 @@
 It is said twice, for a record that is there and for the database to choose and count by.
 """
 
-from typing import Any, Protocol
-
 from sqlalchemy import ColumnElement, and_, case, func, or_
 
 from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, WAITING, Status
 from longshore.store.jobs import JobRecord, keeps_copy
+from longshore.store.migration_records import MigrationRecord
 from longshore.store.tables import JobRow, MigrationRow
 
 _SYNCED = (MigrationType.COLD, MigrationType.WARM)  # a cold one waits only once its cutover has failed
 _UP = "up"  # the phase of a restore in place that was seen up
 
 
-class _Kept(Protocol):
-    """The fields of a migration's record that its standing comes from."""
-
-    @property
-    def type(self) -> MigrationType: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def phase(self) -> str: ...
-    @property
-    def request(self) -> dict[str, Any]: ...
-    @property
-    def state(self) -> dict[str, Any] | None: ...
-    @property
-    def cutover_requested(self) -> bool: ...
-    @property
-    def cancel_requested(self) -> bool: ...
-
-
-def waits_for_cutover(record: _Kept) -> bool:
+def waits_for_cutover(record: MigrationRecord) -> bool:
     """Say whether its copy is up to date, and a person is to say when its machine is stopped."""
     by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
     return _waits(record) and (by_hand or waits_after_failure(record))
 
 
-def cutover_may_be_taken_back(record: _Kept, job: JobRecord | None) -> bool:
+def cutover_may_be_taken_back(record: MigrationRecord, job: JobRecord | None) -> bool:
     """Say whether somebody has asked for its cutover, now or at a time, and its job hasn't begun with that."""
     scheduled = (record.request.get("cutover") or {}).get("mode") == "scheduled"
     asked = record.type in _SYNCED and not record.status.ended and (record.cutover_requested or scheduled)
@@ -50,12 +30,12 @@ def cutover_may_be_taken_back(record: _Kept, job: JobRecord | None) -> bool:
     return asked and not begun and not record.cancel_requested
 
 
-def waits_after_failure(record: _Kept) -> bool:
+def waits_after_failure(record: MigrationRecord) -> bool:
     """Say whether it waits for somebody to let it try again with what was copied."""
     return _waits(record) and keeps_copy(record.state)
 
 
-def standing_of(record: _Kept) -> Status:
+def standing_of(record: MigrationRecord) -> Status:
     """Return the status that is told of a migration."""
     if record.status is Status.DONE and record.type is MigrationType.DRY_RUN:
         return Status.REHEARSED
@@ -68,12 +48,12 @@ def standing_of(record: _Kept) -> Status:
     return Status.WAITS_FOR_CUTOVER if waits_for_cutover(record) else record.status
 
 
-def _waits(record: _Kept) -> bool:
+def _waits(record: MigrationRecord) -> bool:
     between = record.phase == WAITING and not record.status.ended
     return record.type in _SYNCED and between and not _is_asked(record)
 
 
-def _is_asked(record: _Kept) -> bool:
+def _is_asked(record: MigrationRecord) -> bool:
     return record.cutover_requested or record.cancel_requested
 
 

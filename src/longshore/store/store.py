@@ -1,6 +1,5 @@
 """One opened state directory: providers, plans, migrations and the ledger over one database."""
 
-import fcntl
 import os
 from copy import copy
 from typing import Self
@@ -12,7 +11,6 @@ from longshore.store.channels import Channels
 from longshore.store.database import Database
 from longshore.store.disks import Disks
 from longshore.store.events import Events
-from longshore.store.figures import Figures
 from longshore.store.groups import Groups
 from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
@@ -21,21 +19,18 @@ from longshore.store.limits import Limits
 from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
 from longshore.store.nodes import Nodes
-from longshore.store.operation import OperationRecords
+from longshore.store.operation import Figures, OperationRecords
 from longshore.store.outlines import Outlines
-from longshore.store.part import ScopedPart
-from longshore.store.plan_checks import PlanChecks
-from longshore.store.plan_flavors import PlanFlavors
-from longshore.store.plans import Plans
+from longshore.store.part import WHOLE, Scope, ScopedPart
+from longshore.store.plans import PlanChecks, PlanFlavors, Plans
 from longshore.store.points import Points
 from longshore.store.protection import Protection
 from longshore.store.provider_ledger import ProviderLedger
 from longshore.store.providers import Providers
 from longshore.store.queue import Queue
 from longshore.store.replicas import Replicas
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
-from longshore.store.shared import check_shared
+from longshore.store.shared import check_shared, locked
 from longshore.store.texts import Texts
 from longshore.store.wall_links import WallLinks
 from longshore.store.watched import Watched
@@ -105,13 +100,9 @@ class Store:
 
 def _of_its_own(state: StateDirectory) -> Database:
     # Two commands started at the same moment in a new directory must not both make the tables.
-    lock = os.open(state.root / "schema.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(state.root / "schema.lock"):
         previous = os.umask(0o077)
         try:
             return Database(state.database_url)
         finally:
             os.umask(previous)
-    finally:
-        os.close(lock)

@@ -8,6 +8,7 @@ from a plan's mark, or that of the migration it goes back to, becomes its own.
 import re
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -42,14 +43,14 @@ class Texts:
         return len(rows)
 
 
+@dataclass(slots=True)
 class OwnTexts:
-    def __init__(self, box: SecretBox, session: Session, owner_id: str, lenders: Sequence["OwnTexts"]) -> None:
-        self._box = box
-        self._session = session
-        self._owner_id = owner_id
-        self._lenders = lenders
-        self._rows: dict[str, TextRow] | None = None
-        self._marks: dict[str, str] = {}  # by text
+    _box: SecretBox
+    _session: Session
+    _owner_id: str
+    _lenders: Sequence["OwnTexts"]
+    _rows: dict[str, TextRow] | None = None
+    _marks: dict[str, str] = field(default_factory=dict)  # by text
 
     def kept(self, text: str) -> str:
         """Keep a text and return the mark that stands in its place. The same text has the same mark.

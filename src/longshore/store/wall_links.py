@@ -8,10 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict
 from longshore.model.wall_link import WallLink
 from longshore.store.database import through_outages
-from longshore.store.named import unique_name
 from longshore.store.part import NamedPart
 from longshore.store.rows import filled
 from longshore.store.tables import WallLinkRow, utc_now, with_zone, without_zone
@@ -38,12 +37,7 @@ class WallLinks(NamedPart[WallLinkRow]):
         key = secrets.token_urlsafe(32)
         with self._database.alone() as session:
             session.execute(delete(WallLinkRow).where(WallLinkRow.ends_at <= utc_now()))
-            unique = unique_name(self._scope, name)
-            there = session.scalar(select(WallLinkRow).where(WallLinkRow.unique_name == unique))
-            if there is not None and not self._database.may_be_done:
-                raise Conflict(
-                    f"A wall link named {name} is there already.", advice="Choose another name, or take that one back."
-                )
+            there = self._made_before(session, name)
             if there is not None:  # the answer to the first time, and its key, were lost
                 session.delete(there)
                 session.flush()
@@ -57,7 +51,7 @@ class WallLinks(NamedPart[WallLinkRow]):
                 id=str(uuid.uuid4()),
                 project_id=self._scope.project_id,
                 name=name,
-                unique_name=unique,
+                unique_name=self._unique(session, name),
                 digest=_digest(key),
                 user_id=user_id,
                 ends_at=without_zone(ends_at),
@@ -69,13 +63,8 @@ class WallLinks(NamedPart[WallLinkRow]):
     def remove(self, name_or_id: str) -> None:
         """Take a link back: it shows nothing any more. Raises NotFound, or Conflict when several are called so."""
         with self._database.alone() as session:
-            try:
-                row = self._find(session, name_or_id)
-            except NotFound:
-                if self._database.may_be_done:
-                    return
-                raise
-            session.delete(row)
+            if (row := self._find_to_remove(session, name_or_id)) is not None:
+                session.delete(row)
 
     def of_key(self, key: str) -> WallLink | None:
         """Return the link with this key, whatever project it is of; None when it has ended or was taken back."""

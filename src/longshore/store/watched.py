@@ -137,7 +137,6 @@ def _move(row: Any, disks: Sequence[DiskRecord]) -> WatchedMove:
     return filled(
         WatchedMove,
         row,
-        type=MigrationType(row.type),
         status=status,
         cutover=row.request.get("cutover"),
         synced=bool(row.syncs),

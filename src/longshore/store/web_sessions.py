@@ -31,7 +31,8 @@ class WebSessions:
     def put(self, kind: SessionKind, key: str, session: Session, instead_of: str | None = None) -> None:
         """Keep it, and forget the one that it takes the place of."""
         id_ = _digest(kind, key)
-        sealed = self._box.seal(json.dumps(_content(session)), owner=_owner(id_))
+        content = {name: value for name, value in asdict(session).items() if name != "ends_at"}
+        sealed = self._box.seal(json.dumps(content), owner=_owner(id_))
         with self._database.session() as opened:
             if instead_of is not None:
                 opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(kind, instead_of)))
@@ -76,10 +77,6 @@ class WebSessions:
             return None
         ends_at: datetime = with_zone(row.ends_at)
         return Session(**content, ends_at=ends_at)
-
-
-def _content(session: Session) -> dict[str, Any]:
-    return {name: value for name, value in asdict(session).items() if name != "ends_at"}
 
 
 def _digest(kind: SessionKind, key: str) -> str:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, text, update
@@ -20,6 +20,7 @@ from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.part import StorePart
+from longshore.store.rows import filled
 from longshore.store.tables import WorkerRow, utc_now
 
 # What gives the sign of life asks the next server soon: each host that is cut off costs so much of the lease
@@ -169,16 +170,8 @@ def alive(connection: Connection) -> list[WorkerRecord]:
 
 
 def worker_of(row: Any) -> WorkerRecord:
-    return WorkerRecord(row.id, row.host, row.pid, row.flow_version, row.capacity, tuple(row.labels))
+    return filled(WorkerRecord, row)
 
 
 def _values(worker: WorkerRecord) -> dict[str, object]:
-    return {
-        "id": worker.id,
-        "host": worker.host,
-        "pid": worker.pid,
-        "flow_version": worker.flow_version,
-        "capacity": worker.capacity,
-        "labels": list(worker.labels),
-        "started_at": utc_now(),
-    }
+    return {**asdict(worker), "started_at": utc_now()}

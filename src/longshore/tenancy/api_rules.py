@@ -9,6 +9,7 @@ from typing import Any
 from longshore.tenancy import normal
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import FileFault
+from longshore.tenancy.kinds.network import QOS_RULES
 
 Params = Mapping[str, Any]
 Wrong = Iterator[tuple[str, str]]  # a field, and a sentence about it
@@ -28,12 +29,9 @@ _AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
 def limit_faults(resource: Resource) -> Iterator[FileFault]:
     """Yield what the API would refuse of a resource whose fields are sound."""
-    for field, sentence in _BY_KIND.get(resource.kind.name, _none)(resource.params):
+    find = _BY_KIND.get(resource.kind.name)
+    for field, sentence in find(resource.params) if find else ():
         yield FileFault(resource.line(field), sentence)
-
-
-def _none(_params: Params) -> Wrong:
-    yield from ()
 
 
 def _rule(params: Params) -> Wrong:
@@ -90,6 +88,7 @@ def _subnet(params: Params) -> Wrong:
         listed = [repr(sorted(x.items())) if isinstance(x, Mapping) else x for x in params.get(name) or ()]
         if len(set(listed)) < len(listed):
             yield name, f"{name} has an entry twice."
+    yield from _routes(params, "host_routes")
     yield from _gateway(params, net)
 
 
@@ -125,6 +124,18 @@ def _pools(params: Params, version: int) -> Iterator[tuple[IPv4Address | IPv6Add
         ends = tuple(ipaddress.ip_address(pool[end]) for end in ("start", "end") if pool.get(end))
         if len(ends) == 2 and all(end.version == version for end in ends):
             yield ends
+
+
+def _router(params: Params) -> Wrong:
+    gateway = params.get("external_gateway_refinfo")
+    if gateway is not None and not gateway.get("network_ref"):
+        yield "external_gateway_refinfo", "A gateway needs its network_ref; without a gateway, write null."
+    yield from _routes(params, "routes")
+
+
+def _routes(params: Params, name: str) -> Wrong:
+    if not all(route.get("destination") and route.get("nexthop") for route in params.get(name) or ()):
+        yield name, f"Each entry of {name} needs destination and nexthop."
 
 
 def _interface(params: Params) -> Wrong:
@@ -166,22 +177,15 @@ def _server_group(params: Params) -> Wrong:
         yield "rules", "max_server_per_host is for the policy anti-affinity only."
 
 
-_QOS_RULES = {
-    "bandwidth_limit": "max_kbps",
-    "dscp_marking": "dscp_mark",
-    "minimum_bandwidth": "min_kbps",
-    "minimum_packet_rate": "min_kpps",
-    "packet_rate_limit": "max_kpps",
-}
 _DSCP = (0, *range(8, 41, 2), 44, 46, 48, 56)
 
 
 def _qos_policy(params: Params) -> Wrong:
     for rule in params.get("rules") or ():
-        needed = _QOS_RULES.get(rule.get("type"))
+        needed, *_ = QOS_RULES.get(str(rule.get("type")), (None,))
         if needed is None:
-            yield "rules", f"A rule's type must be one of {', '.join(_QOS_RULES)}, not {rule.get('type')}."
-        elif not isinstance(rule.get(needed), int) or rule[needed] < 0:
+            yield "rules", f"A rule's type must be one of {', '.join(QOS_RULES)}, not {rule.get('type')}."
+        elif type(rule.get(needed)) is not int or rule[needed] < 0:  # nor a truth value, which is one for Python
             yield "rules", f"A rule of type {rule['type']} needs {needed}, a whole number of at least 0."
         elif needed == "dscp_mark" and rule[needed] not in _DSCP:
             yield "rules", f"dscp_mark must be one of {', '.join(map(str, _DSCP))}, not {rule[needed]}."
@@ -209,6 +213,7 @@ def _l7_policy(params: Params) -> Wrong:
 _BY_KIND: Mapping[str, Callable[[Params], Wrong]] = {
     "security group rule": _rule,
     "subnet": _subnet,
+    "router": _router,
     "router interface": _interface,
     "subnet pool": _subnet_pool,
     "key pair": _key_pair,

@@ -13,6 +13,7 @@ from typing import Any
 from longshore.errors import LongshoreError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud, Progress
+from longshore.tenancy.kind import Scope
 from longshore.tenancy.operations import WORKERS
 from longshore.tenancy.plan import Action, Plan, Verdict
 
@@ -27,12 +28,9 @@ class _Step:
     holds_up: list[_Step] = field(default_factory=list)
 
 
-def carry_out(cloud: Cloud, plan: Plan, progress: Progress, stop: Event) -> dict[Action, str]:
-    """Answers why actions failed or weren't tried; all others are done. `stop` ends it between requests."""
-    return _Run(cloud, plan, progress, stop).run()
+class CarryingOut:
+    """Does what a plan says, once. `stop` ends it between requests."""
 
-
-class _Run:
     def __init__(self, cloud: Cloud, plan: Plan, progress: Progress, stop: Event) -> None:
         self._cloud = cloud
         self._progress = progress
@@ -56,6 +54,8 @@ class _Run:
             step.waits_for |= {first[other] for other in action.needs if other in first}
             for kind in action.resource.kind.after:
                 step.waits_for |= of_kind[kind]
+            if action.resource.kind.scope is not Scope.CLOUD:
+                step.waits_for |= of_kind["quota"]  # which may have to be raised first
             if action in last:
                 last[action].waits_for.add(step)
             if action.parent in last:
@@ -69,6 +69,7 @@ class _Run:
         return steps
 
     def run(self) -> dict[Action, str]:
+        """Return why actions failed or weren't tried; all others are done."""
         open_ = {step: len(step.waits_for) for step in self._steps}
         ready = [step for step, count in open_.items() if not count]
         running: dict[Future[None], _Step] = {}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from openstack import exceptions as sdk
 
+from longshore.errors import LoginRefused, LongshoreError, NotFound, ProviderError
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import told_apart
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.login import CloudLogin
 from longshore.tenancy.operations import WORKERS, Operations
 from longshore.tenancy.registry import OPERATIONS
 
+T = TypeVar("T")
 Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
 
 
@@ -38,7 +42,24 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-_LONGEST = 230  # characters of a name that gets a part of an id: 255 are allowed with it
+def _asked(doing: str, ask: Callable[[], T]) -> T | LongshoreError:
+    """Return the answer, or why there is none. Raises LoginRefused."""
+    try:
+        with explained(doing):
+            return ask()
+    except LoginRefused:
+        raise
+    except NotFound as error:  # the list itself isn't there, which is something else than one resource that is gone
+        return ProviderError(error.message)
+    except LongshoreError as error:
+        return error
+
+
+def _answered(kept: T | LongshoreError) -> T:
+    """Return an answer that was kept; why there is none is raised, so that a silent service isn't asked again."""
+    if isinstance(kept, LongshoreError):
+        raise kept
+    return kept
 
 
 class Cloud(CloudLogin):
@@ -47,13 +68,12 @@ class Cloud(CloudLogin):
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
         self._operations = {name: OPERATIONS[name](self, kind) for name, kind in BY_NAME.items()}
-        self._listed: dict[str, list[Any]] = {}
+        self._listed: dict[str, dict[str, Any] | LongshoreError] = {}
         self._named: dict[str, dict[str, list[Any]]] = {}
         self._names: dict[str, dict[str, str]] = {}  # where files have another name for something: by kind and id
-        self._by_id: dict[str, dict[str, Any]] = {}
         self._locks = {name: Lock() for name in BY_NAME}
-        self._extensions: frozenset[str] | None = None
-        self._services: dict[str, str | None] = {}
+        self._extensions: frozenset[str] | LongshoreError | None = None
+        self._services: dict[str, str | LongshoreError | None] = {}
         self._services_lock = Lock()
         self._projects: dict[str, tuple[str | None, str | None]] = {}
         self.left_out: set[tuple[str, str]] = set()  # own resources that no file has, by kind and id
@@ -77,38 +97,45 @@ class Cloud(CloudLogin):
         with self._services_lock:
             if service not in self._services:
                 named = service.replace("_", "-")
-                with explained(f"look for the {named} service"):
-                    try:
-                        closed = None
-                        if not self.connection.has_service(named):
-                            closed = f"since this cloud has no {named} service"
-                        else:
-                            self.operations(kind).knock()
-                    except sdk.ForbiddenException:
-                        closed = f"since this user lacks the role for the {named} service ({named}_member, usually)"
-                self._services[service] = closed
-            return self._services[service]
+                self._services[service] = _asked(f"look for the {named} service", lambda: self._knock(kind, named))
+            return _answered(self._services[service])
+
+    def _knock(self, kind: ResourceKind, named: str) -> str | None:
+        if not self.connection.has_service(named):
+            return f"since this cloud has no {named} service"
+        try:
+            self.operations(kind).knock()
+        except sdk.ForbiddenException:
+            return f"since this user lacks the role for the {named} service ({named}_member, usually)"
+        return None
 
     @property
     def extensions(self) -> frozenset[str]:
         if self._extensions is None:
-            with explained("list network extensions"):
-                answer = self.connection.network.get("/extensions")
-                sdk.raise_from_response(answer)
-                self._extensions = frozenset(each["alias"] for each in answer.json()["extensions"])
-        return self._extensions
+            self._extensions = _asked("list network extensions", self._list_extensions)
+        return _answered(self._extensions)
 
-    def all(self, kind: ResourceKind) -> list[Any]:
+    def _list_extensions(self) -> frozenset[str]:
+        answer = self.connection.network.get("/extensions")
+        sdk.raise_from_response(answer)
+        return frozenset(each["alias"] for each in answer.json()["extensions"])
+
+    def by_id(self, kind: ResourceKind) -> dict[str, Any]:
         """Return all of a kind that one may see. Asked for once, from whatever thread comes first."""
         with self._locks[kind.name]:
             if kind.name not in self._listed:
                 absent = kind.extension and kind.extension not in self.extensions
                 if absent or (kind.optional and self._closed(kind)):
-                    self._listed[kind.name] = []
+                    self._listed[kind.name] = {}
                 else:
-                    with explained(f"list {kind.plural.replace('_', ' ')}"):
-                        self._listed[kind.name] = list(self.operations(kind).listing())
-            return self._listed[kind.name]
+                    identity, listing = self.operations(kind).identity, self.operations(kind).listing
+                    self._listed[kind.name] = _asked(
+                        f"list {kind.plural.replace('_', ' ')}", lambda: {identity(raw): raw for raw in listing()}
+                    )
+            return _answered(self._listed[kind.name])
+
+    def all(self, kind: ResourceKind) -> list[Any]:
+        return list(self.by_id(kind).values())
 
     def own(self, kind: ResourceKind) -> list[Any]:
         """Return those of them that one exports and may change."""
@@ -117,19 +144,20 @@ class Cloud(CloudLogin):
         mine = self.operations(kind).own
         return [raw for raw in self.all(kind) if mine(raw)]
 
-    def look(self, kinds: Iterable[ResourceKind], progress: Progress) -> None:
-        """List these kinds side by side."""
-        wanted = list(kinds)
-        for service in {kind.service for kind in wanted if not self.missing(kind)}:
-            getattr(self.connection, service)  # made at first use, which isn't safe from several threads
-        _ = self.extensions
+    def look(self, kinds: Sequence[ResourceKind], progress: Progress) -> dict[str, LongshoreError]:
+        """List these kinds side by side. Return why some can't be listed, by their names. Raises LoginRefused."""
+        for kind in kinds:
+            with suppress(LongshoreError), explained(f"find the service {kind.service}"):
+                if not self.missing(kind):
+                    getattr(self.connection, kind.service)  # made at first use, which isn't safe from several threads
+        unlisted = {}
         with ThreadPoolExecutor(WORKERS) as pool:
-            for done, kind in enumerate(pool.map(self._look_at, wanted), 1):
-                progress(done, len(wanted), f"listed {kind.plural}")
-
-    def _look_at(self, kind: ResourceKind) -> ResourceKind:
-        self.own(kind)
-        return kind
+            found = pool.map(lambda kind: _asked(f"list {kind.plural}", lambda: self.own(kind)), kinds)
+            for done, (kind, answer) in enumerate(zip(kinds, found, strict=True), 1):
+                progress(done, len(kinds), f"listed {kind.plural}")
+                if isinstance(answer, LongshoreError):
+                    unlisted[kind.name] = answer
+        return unlisted
 
     # From ids to references
 
@@ -174,7 +202,7 @@ class Cloud(CloudLogin):
         if ids & {identity for _, identity in self.left_out}:
             return "is left out, too"
         kinds = [name for kind in f.refs.values() if isinstance(kind, str) for name in kind.split(" or ")]
-        if any(ids & set(self.by_id(BY_NAME[name])) for name in kinds):
+        if any(ids & set(self._seen(BY_NAME[name])) for name in kinds):
             return "belongs to a server or a service, and isn't carried"
         return "can't be seen"
 
@@ -202,8 +230,7 @@ class Cloud(CloudLogin):
         for same in alike.values():
             for raw in same if len(same) > 1 or not same[0].name else ():
                 identity = operations.identity(raw)
-                short = f"{(raw.name or 'unnamed')[:_LONGEST]}-{identity[:8]}"
-                names[identity] = f"{short[:-9]}-{identity}" if short in taken else short
+                names[identity] = told_apart(raw.name, identity, taken)
                 taken.add(names[identity])
         return names
 
@@ -215,7 +242,7 @@ class Cloud(CloudLogin):
             return {"domain_name": AUTH, "name": AUTH, "project_name": None}
         for name in kinds.split(" or "):
             kind = BY_NAME[name]
-            raw = self.by_id(kind).get(identity)
+            raw = self._seen(kind).get(identity)
             if raw is not None and (name, identity) not in self.left_out:
                 project, domain = self._owner(kind, raw)
                 if project == AUTH and not self.operations(kind).own(raw):
@@ -303,9 +330,7 @@ class Cloud(CloudLogin):
                 self._named[kind.name] = named
             return self._named[kind.name]
 
-    def by_id(self, kind: ResourceKind) -> dict[str, Any]:
-        listed = self.all(kind)
-        with self._locks[kind.name]:
-            if kind.name not in self._by_id:
-                self._by_id[kind.name] = {self.operations(kind).identity(raw): raw for raw in listed}
-            return self._by_id[kind.name]
+    def _seen(self, kind: ResourceKind) -> dict[str, Any]:
+        """Return all of a kind by id; of one that can't be listed nothing is seen."""
+        found = _asked(f"list {kind.plural}", lambda: self.by_id(kind))
+        return {} if isinstance(found, LongshoreError) else found

@@ -40,7 +40,7 @@ class Resource:
     def _told(self) -> str:
         """A resource without a name of its own is told by what it is about."""
         words = []
-        for name in self.kind.told or tuple(self.kind.by_name):
+        for name in self.kind.telling:
             value = self.params.get(name)
             if value not in (None, "", [], {}) and not isinstance(value, bool) and name != "description":
                 words += _texts(value)
@@ -92,7 +92,7 @@ def _read_document(document: Any, name: str, resources: list[Resource], faults: 
         faults.append(FileFault(FilePlace(name, 1), "This must be a mapping with os_migrate_version and resources."))
         return
     version = document.get("os_migrate_version")
-    if not re.match(r"1\.", str(version)):
+    if not re.match(r"1(\.|$)", str(version)):
         line = document.lines.get("os_migrate_version", 1)
         said = "os_migrate_version is missing" if version is None else f"os_migrate_version is {version}"
         faults.append(FileFault(FilePlace(name, line), f'{said}; files of version 1 are read, for example "{FORMAT}".'))

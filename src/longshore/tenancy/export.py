@@ -54,11 +54,13 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
             f"{directory / there[0]} is there already; it may hold what somebody edited.",
             advice="Name another directory, or use --overwrite.",
         )
-    notes = _left_out(cloud, selection)
-    kinds = [kind for kind in selection.kinds if not cloud.missing(kind)]
-    cloud.look(kinds, progress)
+    unlisted = cloud.look(selection.kinds, progress)
+    kinds = [kind for kind in selection.kinds if kind.name not in unlisted and not cloud.missing(kind)]
+    if unlisted and not kinds:
+        raise next(iter(unlisted.values()))
+    notes = _left_out(cloud, selection, unlisted)
     found: _Found = []
-    failed: list[tuple[str, str]] = []
+    failed = [(name, "all of them") for name in unlisted]
     for done, kind in enumerate(kinds, 1):
         found += _resources(cloud, kind, notes, failed)
         progress(done, len(kinds), f"reading {kind.plural}")
@@ -74,7 +76,13 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
         by_file[cloud.operations(resource.kind).file(resource.params)].append(resource)
     files_of_rules = [kind.file for kind in kinds if kind.name == "security group rule"]
     has_groups = any(resource.kind.name == "security group" for resource, _ in found)
-    for file in (*there, *(files_of_rules if has_groups else ())):  # no rules are something else than none said
+    looked_at = {file for kind in kinds for file in cloud.operations(kind).files()}
+    for file in there:
+        if file in looked_at:
+            by_file.setdefault(file, [])
+        else:  # an empty one would say that there are none
+            notes.append(f"{file} is left as it was, since this export leaves out its kind. Delete it if it is no use.")
+    for file in files_of_rules if has_groups else ():  # no rules are something else than none said
         by_file.setdefault(file, [])
     if not by_file and kinds:  # an export of nothing is one, too: to be validated, compared and imported
         by_file[kinds[0].file] = []
@@ -98,13 +106,15 @@ def writing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
+def _left_out(cloud: Cloud, selection: Selection, unlisted: Mapping[str, LongshoreError]) -> list[str]:
     """Return one sentence for each reason to leave something out, not for each kind."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for kind in selection.kinds:
-        if reason := cloud.missing(kind):
-            by_reason[reason].append(kind.plural)
-    return [f"{', '.join(plurals)}: left out, {reason}." for reason, plurals in by_reason.items()]
+        if kind.name in unlisted:
+            by_reason[f"since they can't be listed: {unlisted[kind.name].message}"].append(kind.plural)
+        elif reason := cloud.missing(kind):
+            by_reason[f"{reason}."].append(kind.plural)
+    return [f"{', '.join(plurals)}: left out, {reason}" for reason, plurals in by_reason.items()]
 
 
 def _renamed(cloud: Cloud, found: _Found) -> Iterator[str]:
@@ -164,22 +174,14 @@ def _meant(kind: str, params: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[tuple[str, str]]) -> _Found:
     operations = cloud.operations(kind)
-    mine = []
-    for raw in cloud.all(kind):
-        own = operations.own(raw)
-        why = operations.hidden(raw) if own or kind.name == "floating ip" else None
-        if why is not None:
-            notes.append(why)
-            cloud.left_out.add((kind.name, operations.identity(raw)))
-        elif own:
-            mine.append(raw)
-    found = []
-    for raw in mine:  # when all that is left out is known, as they may name each other
-        lost: dict[str, str] = {}
+
+    @contextmanager
+    def passing_over(raw: Any) -> Iterator[None]:
+        """Tell what goes wrong with one of them, and go on with the others."""
         called = cloud.called(kind, raw) or operations.identity(raw)
         try:
             with explained(f"read {kind.name} {called}"):
-                params = cloud.params(kind, raw, lost)
+                yield
         except LoginRefused:
             raise
         except _OF_ONE as error:
@@ -188,22 +190,35 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[
             cloud.left_out.add((kind.name, operations.identity(raw)))
             if not isinstance(error, NotFound):
                 failed.append((kind.name, called))
-            continue
-        resource = Resource(kind, params, operations.info(raw), FilePlace(kind.file, 0))
-        what = f"{kind.plural}: {resource.name}"
-        needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
-        if needed:
-            notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
-            cloud.left_out.add((kind.name, operations.identity(raw)))
-            continue
-        for f in kind.fields:
-            foreign = sorted(f.names_of_cloud & set(operations.value(raw, f) or ())) if f.names_of_cloud else []
-            if foreign:
-                notes.append(f"{what} is without {', '.join(foreign)}, which only this cloud understands.")
-        for name, reason in lost.items():
-            lacking = "without some of" if resource.params.get(name) else "without"
-            notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
-        found.append((resource, raw))
+
+    mine, found = [], []
+    for raw in cloud.all(kind):
+        own = operations.own(raw)
+        with passing_over(raw):
+            why = operations.hidden(raw) if own or kind.name == "floating ip" else None
+            if why is not None:
+                notes.append(why)
+                cloud.left_out.add((kind.name, operations.identity(raw)))
+            elif own:
+                mine.append(raw)
+    for raw in mine:  # when all that is left out is known, as they may name each other
+        lost: dict[str, str] = {}
+        with passing_over(raw):
+            resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw), FilePlace(kind.file, 0))
+            what = f"{kind.plural}: {resource.name}"
+            needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
+            if needed:
+                notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
+                cloud.left_out.add((kind.name, operations.identity(raw)))
+                continue
+            for f in kind.fields:
+                foreign = sorted(f.names_of_cloud & set(operations.value(raw, f) or ())) if f.names_of_cloud else []
+                if foreign:
+                    notes.append(f"{what} is without {', '.join(foreign)}, which only this cloud understands.")
+            for name, reason in lost.items():
+                lacking = "without some of" if resource.params.get(name) else "without"
+                notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
+            found.append((resource, raw))
     lost_of_all: Counter[str] = Counter()
     for resource, raw in found:
         try:

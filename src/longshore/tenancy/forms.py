@@ -3,11 +3,29 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from longshore.model.addresses import is_mac
+from longshore.tenancy import normal
 
 Form = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Many:
+    """A form of values of which several mean the same, as addresses of IPv6 do: `one` brings these to one."""
+
+    form: Form
+    one: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> str | None:
+        return self.form(value)
+
+
+def one(form: Form, value: Any) -> Any:
+    """Bring a value of this form to what all values have in common that mean the same. Others stay as they are."""
+    return form.one(value) if isinstance(form, _Many) else value
 
 
 def text(value: Any) -> str | None:
@@ -56,11 +74,12 @@ def mapping(value: Any) -> str | None:
     return None if isinstance(value, Mapping) else f"must be a mapping, not {_said(value)}"
 
 
-def address(value: Any) -> str | None:
+def _address(value: Any) -> str | None:
+    """Check an address; one with a zone (fe80::1%eth0) means something on one machine only."""
     return text(value) or _parsed(ipaddress.ip_address, value, "an IP address")
 
 
-def cidr(value: Any) -> str | None:
+def _cidr(value: Any) -> str | None:
     """Check the CIDR of a network: no bits may be set behind the prefix."""
     wrong = text(value) or _parsed(ipaddress.ip_interface, value, "a CIDR")
     if wrong is None:
@@ -70,38 +89,17 @@ def cidr(value: Any) -> str | None:
     return wrong
 
 
-def prefix(value: Any) -> str | None:
+def _prefix(value: Any) -> str | None:
     """Check an address or a CIDR, with or without bits behind the prefix."""
     return text(value) or _parsed(ipaddress.ip_interface, value, "an IP address or a CIDR")
 
 
-_PROTOCOLS = [
-    "ah",
-    "dccp",
-    "egp",
-    "esp",
-    "gre",
-    "hopopt",
-    "icmp",
-    "icmpv6",
-    "igmp",
-    "ip",
-    "ipip",
-    "ipv6-encap",
-    "ipv6-frag",
-    "ipv6-icmp",
-    "ipv6-nonxt",
-    "ipv6-opts",
-    "ipv6-route",
-    "ospf",
-    "pgm",
-    "rsvp",
-    "sctp",
-    "tcp",
-    "udp",
-    "udplite",
-    "vrrp",
-]
+address: Form = _Many(_address, normal.one_address)
+cidr: Form = _Many(_cidr, normal.one_prefix)
+prefix: Form = _Many(_prefix, normal.one_prefix)
+
+
+_PROTOCOLS = {*normal.PROTOCOLS.values(), "hopopt", "icmpv6"}
 
 
 def ip_protocol(value: Any) -> str | None:
@@ -122,8 +120,11 @@ def key_name(value: Any) -> str | None:
     return wrong
 
 
-def mac(value: Any) -> str | None:
+def _mac(value: Any) -> str | None:
     return text(value) or (None if is_mac(value) else f'"{value}" isn\'t a MAC address')
+
+
+mac: Form = _Many(_mac, normal.lower)
 
 
 def one_of(*words: Any) -> Form:
@@ -158,7 +159,7 @@ def list_of(each: Form) -> Form:
             return f"must be a list, not {_said(value)}"
         return next((f"has an entry that {wrong}" for item in value if (wrong := each(item))), None)
 
-    return form
+    return _Many(form, lambda value: [one(each, item) for item in value] if isinstance(value, list) else value)
 
 
 def record(**parts: Form) -> Form:
@@ -174,7 +175,12 @@ def record(**parts: Form) -> Form:
                 return f"has {key}, which {wrong}"
         return None
 
-    return form
+    def of_parts(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {key: one(parts[key], part) if key in parts else part for key, part in value.items()}
+
+    return _Many(form, of_parts)
 
 
 def known_of(**parts: Form) -> Form:
@@ -206,7 +212,7 @@ def reference(value: Any) -> str | None:
 
 def _parsed(parse: Callable[[str], object], value: str, what: str) -> str | None:
     try:
-        parse(value)
+        parse("" if "%" in value else value)
     except ValueError:
         return f'"{value}" isn\'t {what}'
     return None

@@ -1,7 +1,7 @@
 """Import from files to a cloud: what would be done, and doing it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ from threading import Event
 
 from longshore.errors import Conflict
 from longshore.tenancy.blobs import BLOBS
-from longshore.tenancy.carry_out import carry_out
+from longshore.tenancy.carry_out import CarryingOut
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import refusal
 from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds import BY_NAME, KINDS
 from longshore.tenancy.passwords import Passwords
-from longshore.tenancy.plan import Action, Plan, Verdict, plan
+from longshore.tenancy.plan import Action, Plan, Planner, Verdict
 from longshore.tenancy.quotas import check_room
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.validate import references, validate
@@ -37,9 +37,6 @@ class Report:
     rows: list[Row]
     notes: list[str]
 
-    def counts(self) -> dict[str, int]:
-        return dict(Counter(row.action for row in self.rows))
-
 
 def read_valid(directory: Path) -> list[Resource]:
     """Read the resources of the files. Raises InvalidInput with the first fault when there are any."""
@@ -51,7 +48,8 @@ def read_valid(directory: Path) -> list[Resource]:
 
 def diff(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Report:
     """Report what an import would do. Changes nothing."""
-    return _foreseen(_plan(cloud, directory, selection, progress))
+    planned = _plan(cloud, directory, selection, progress)
+    return Report(_rows(planned, {verdict: verdict.value for verdict in Verdict}, {}), planned.notes)
 
 
 def import_(
@@ -77,7 +75,7 @@ def import_(
     check_room(cloud, planned)
     users = [action for action in planned.of(Verdict.MAKE) if action.resource.kind.name == "user"]
     with closing(Passwords(passwords)) if passwords and users else nullcontext() as cloud.passwords:
-        failed = carry_out(cloud, planned, progress, stop)
+        failed = CarryingOut(cloud, planned, progress, stop).run()
     notes = [*planned.notes, *cloud.remarks]
     if made := sum(action not in failed for action in users):
         notes.append(
@@ -86,16 +84,7 @@ def import_(
             else f"users: {made} made without a password: nobody can log in as one of them until one is set."
         )
     over = {Verdict.MAKE: "made", Verdict.CHANGE: "changed", Verdict.LEAVE: "left", Verdict.SKIP: "skipped"}
-    rows = [
-        Row(
-            "failed" if action in failed else over[action.what],
-            action.resource.kind.name,
-            action.resource.name,
-            failed.get(action, action.said),
-        )
-        for action in planned.actions
-    ]
-    return Report(rows + _strays(planned, "left"), notes)
+    return Report(_rows(planned, over, failed), notes)
 
 
 def _refused(conflicts: list[Action]) -> Conflict:
@@ -115,8 +104,9 @@ def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progres
     cloud.blobs = directory / BLOBS
     # A file without a rule says that there are none
     present = {r.kind.name for r in resources} | {k.name for k in selection.kinds if (directory / k.file).is_file()}
-    cloud.look(_needed(resources), progress)
-    planned = plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
+    for error in cloud.look(_needed(resources), progress).values():
+        raise error
+    planned = Planner(cloud, resources).plan(tuple(kind for kind in selection.kinds if kind.name in present))
     planned.notes.extend([*_too_large(cloud, planned), *machines])
     return planned
 
@@ -165,10 +155,9 @@ def _needed(resources: Iterable[Resource]) -> list[ResourceKind]:
     return [kind for kind in BY_NAME.values() if kind.name in names]
 
 
-def _foreseen(planned: Plan) -> Report:
-    rows = [Row(a.what.value, a.resource.kind.name, a.resource.name, a.said) for a in planned.actions]
-    return Report(rows + _strays(planned, "leave"), planned.notes)
-
-
-def _strays(planned: Plan, action: str) -> list[Row]:
-    return [Row(action, stray.kind.name, stray.name, "Only on the target.") for stray in planned.strays]
+def _rows(planned: Plan, words: Mapping[Verdict, str], failed: Mapping[Action, str]) -> list[Row]:
+    rows = [
+        Row("failed" if a in failed else words[a.what], a.resource.kind.name, a.resource.name, failed.get(a, a.said))
+        for a in planned.actions
+    ]
+    return rows + [Row(words[Verdict.LEAVE], kind, name, "Only on the target.") for kind, name in planned.strays]

@@ -19,6 +19,11 @@ from longshore.tenancy import forms
 KindOf = str | Callable[[Mapping[str, Any]], str]
 
 OWN = "longshore/"  # where the files lie that OS-Migrate doesn't look at
+# What OS-Migrate knows; it refuses directories with anything else
+_OF_OS_MIGRATE = (
+    *("projects", "users", "user_project_role_assignments", "keypairs", "flavors", "networks", "subnets", "images"),
+    *("security_groups", "security_group_rules", "routers", "router_interfaces", "workloads", "detached_volumes"),
+)
 AUTH = "%auth%"  # in a reference: the project, domain or user that one is logged in as
 
 
@@ -57,12 +62,16 @@ class Field:
     form: forms.Form
     required: bool = False
     update: bool = False  # the API can change it on what is there already; a difference is a conflict otherwise
+    # Without it the resource lets in nothing and nobody more. Where any other field can't be carried, the resource is
+    # left out with it: a rule without its remote group would let in everybody
+    dispensable: bool = False
     admin: bool = False  # only an administrator may set it: left out for others
     admin_values: tuple[Any, ...] = ()  # the same of these values only
     network_owner: bool = False  # only the owner of its network may set it, or an administrator
     extension: str | None = None  # the extension of the network API that knows it: left out where there isn't one
     of_cloud: bool = False  # it names something of the cloud that it is from, and nothing elsewhere: not carried
     of_key_manager: bool = False  # it names a container of the cloud's key manager: to be replaced by the target's own
+    lets_in: bool = False  # it names who may use the resource: those who aren't there are left out
     opens: tuple[Any, ...] = ()  # values without which it lets in less
     parts: tuple[Field, ...] = ()  # of a mapping, or of mappings in a list: entries to which any of the above applies
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
@@ -76,11 +85,15 @@ class Field:
     sdk: str | None = None  # openstacksdk's name, when it isn't the field's
     inner: frozenset[str] | None = None  # of resources within it: their `params` that are known, others aren't followed
     refs: Mapping[str, KindOf] = field(default_factory=dict)  # keys in it that are references, and the kind of each
-    order: Callable[[Any], Any] = _as_is  # a form in which two equal values are equal: sorted, in lower case …
+    order: Callable[[Any], Any] = _as_is  # what makes two equal values equal beyond their form: sorted, as text …
 
     @property
     def attribute(self) -> str:
         return self.sdk or self.name
+
+    def one(self, value: Any) -> Any:
+        """Bring a value, as files or the cloud have it, to the form in which two that mean the same are equal."""
+        return self.order(forms.one(self.form, value))
 
     @property
     def names_of_cloud(self) -> frozenset[str]:
@@ -117,19 +130,16 @@ class ResourceKind:
     parent: str | None = None  # the field that names what it belongs to
     after: tuple[str, ...] = ()  # kinds to be made before it, though it doesn't name them
     in_turn: str | None = None  # a number: those of one parent are made in its order, as each moves the others
-    told: tuple[str, ...] = ()  # the fields that tell people which one it is, where it has no name; else all
+    told: tuple[str, ...] = ()  # the fields that tell people which one it is, where it has no name; else the key's
     scope: Scope = Scope.PROJECT
     admin: bool = False  # only an administrator may make it
     extension: str | None = None  # the extension of the network API that it needs
-    optional: bool = False  # not every cloud has its service
-    quota: str | None = None  # the network quota it counts against
-    own_file: bool = False  # unknown to OS-Migrate, which refuses directories with kinds it doesn't know
+    quota: str | None = None  # the quota it counts against
     find_only: bool = False  # only named by others, never exported or made
-    # Without one of these fields a resource lets in nothing and nobody more than with it. Where any other can't be
-    # carried, the resource is left out with it: a rule without its remote group would let in everybody
-    dispensable: tuple[str, ...] = ()
     # What openstacksdk tells of it and isn't carried: an export says where it says something
     not_carried: tuple[str, ...] = ()
+    # What of this isn't carried and lets in less: what has some of it is left out. Each value that lets in all is named
+    guarded_by: Mapping[str, Any] = field(default_factory=dict)
     guards: bool = False  # it says who is let in: another project's is only taken where it is known whose it is
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
 
@@ -139,11 +149,24 @@ class ResourceKind:
     @property
     def file(self) -> str:
         """Return the kind's file: kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
-        return f"{OWN}{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
+        return f"{self.plural}.yml" if self.plural in _OF_OS_MIGRATE else f"{OWN}{self.plural}.yml"
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """Return the fields that tell people which one it is, where it has no name."""
+        if self.told or "name" in self.key:
+            return self.told or tuple(self.by_name)
+        named = {f.attribute: f.name for f in self.fields}
+        return tuple(named[name] for name in self.key) or tuple(self.by_name)
+
+    @property
+    def optional(self) -> bool:
+        """Tell whether there are clouds without its service."""
+        return self.service == "load_balancer"
 
     def limits(self, field: Field) -> bool:
         """Tell whether the resource may let in more without this field."""
-        return field.name in self.by_name and field.name not in self.dispensable
+        return field.name in self.by_name and not field.dispensable
 
     @property
     def named(self) -> bool:

@@ -9,6 +9,14 @@ def lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def one_address(value: Any) -> Any:
+    """2001:DB8:0::1 and 2001:db8::1 are the same address."""
+    try:
+        return str(ipaddress.ip_address(value)) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def provider(value: Any) -> Any:
     """Bring a load balancer's provider to one form: Octavia's own is called by two names."""
     return "amphora" if value == "octavia" else value
@@ -26,6 +34,15 @@ def one_prefix(value: Any) -> Any:
         return value
 
 
+def merged_prefixes(value: Any) -> Any:
+    """Merge prefixes that are neighbours, or within each other, as the network service keeps those of a subnet pool."""
+    try:
+        networks: Any = map(ipaddress.ip_network, value)  # of one IP version, or it raises TypeError
+        return sorted(map(str, ipaddress.collapse_addresses(networks)))
+    except (TypeError, ValueError):
+        return value
+
+
 def remote_prefix(value: Any) -> Any:
     """Bring a rule's prefix to one form: for the network service one of all addresses is the same as none."""
     prefix = one_prefix(value)
@@ -33,7 +50,7 @@ def remote_prefix(value: Any) -> Any:
 
 
 # The network service takes a number for its name and keeps what was given
-_PROTOCOLS = {
+PROTOCOLS = {
     "0": "ip",
     "1": "icmp",
     "2": "igmp",
@@ -63,7 +80,7 @@ _PROTOCOLS = {
 
 def protocol(value: Any) -> Any:
     """Bring a rule's protocol to one form: by name, in lower case."""
-    return _PROTOCOLS.get(value.lower(), value.lower()) if isinstance(value, str) else value
+    return PROTOCOLS.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
 def ether_type(value: Any) -> Any:
@@ -99,8 +116,12 @@ def own_properties(value: Any) -> Any:
     return texts({name: value[name] for name in names})
 
 
-def prefixes(value: Any) -> Any:
-    return sorted(map(one_prefix, value), key=str) if isinstance(value, list) else value
+def qos_rules(value: Any) -> Any:
+    """Bring rules to one form: without what the network service fills in where nobody says anything."""
+    if not isinstance(value, list):
+        return value
+    filled_in = {"direction": "egress", "max_burst_kbps": 0, "max_burst_kpps": 0}
+    return by_text([{k: v for k, v in rule.items() if v is not None and filled_in.get(k) != v} for rule in value])
 
 
 def by_start(value: Any) -> Any:
@@ -115,3 +136,10 @@ def by_text(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return sorted(value, key=lambda each: repr(sorted(each.items())) if isinstance(each, dict) else repr(each))
+
+
+def still(value: Any) -> Any:
+    """Return the same as something that can be the key of a mapping."""
+    if isinstance(value, Mapping):
+        return tuple((key, still(value[key])) for key in sorted(value, key=str) if value[key] is not None)
+    return tuple(map(still, value)) if isinstance(value, list | tuple) else value

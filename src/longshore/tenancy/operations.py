@@ -12,6 +12,7 @@ from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
 from longshore.tenancy.kind import Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.login import CloudLogin
+from longshore.tenancy.normal import still
 
 WORKERS = 8  # requests under way at once; more only queue up in the services
 
@@ -28,6 +29,11 @@ class Operations:
         return getattr(self.cloud.connection, self.kind.service)
 
     @property
+    def plural(self) -> str:
+        """Return openstacksdk's word for several of these, and `single` its word for one."""
+        return self.kind.plural
+
+    @property
     def single(self) -> str:
         return self.kind.name.replace(" ", "_")
 
@@ -39,8 +45,12 @@ class Operations:
 
     def listing(self) -> Iterable[Any]:
         """List all that may be named in a reference; of projects and users that one may see."""
-        found: Iterable[Any] = getattr(self.proxy, self.kind.plural)()
+        found: Iterable[Any] = getattr(self.proxy, self.plural)(**self.asked_for())
         return found
+
+    def asked_for(self) -> dict[str, Any]:
+        """Return what narrows, or widens, the list that the cloud is asked for."""
+        return {}
 
     def own(self, raw: Any) -> bool:
         """Tell whether it belongs to what is exported, and so may be changed."""
@@ -57,11 +67,11 @@ class Operations:
     def key_value(self, raw: Any, name: str) -> Any:
         """Return one part of what says which resource it is, by openstacksdk's name."""
         field = next((f for f in self.kind.fields if f.attribute == name), Field(name, anything))
-        return field.order(self.value(raw, field))
+        return field.one(self.value(raw, field))
 
     def key(self, raw: Any) -> tuple[Any, ...]:
         """Return what tells it from others of its kind, to be compared with `wanted_key`."""
-        return tuple(_hashable(self.key_value(raw, name)) for name in self.kind.key)
+        return tuple(still(self.key_value(raw, name)) for name in self.kind.key)
 
     def keys(self, raw: Any) -> list[tuple[Any, ...]]:
         """Return such keys by each name that files may have for it: see Cloud.called."""
@@ -76,7 +86,7 @@ class Operations:
     def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the key of a resource in a file, whose references are ids already."""
         fields = {f.attribute: f for f in self.kind.fields}
-        return tuple(_hashable(fields[name].order(values.get(name))) for name in self.kind.key)
+        return tuple(still(fields[name].one(values.get(name))) for name in self.kind.key)
 
     def identity(self, raw: Any) -> str:
         return str(raw.id)
@@ -99,6 +109,10 @@ class Operations:
     def hidden(self, raw: Any) -> str | None:
         """Return why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about
         it."""
+        for guard, lets_in in self.kind.guarded_by.items():
+            if getattr(raw, guard, None) not in (None, lets_in):
+                called = self.cloud.called(self.kind, raw)
+                return f"{self.kind.plural}: {called} is left out: its {guard} keeps others out, which isn't carried."
         return None
 
     # Comparing it
@@ -109,7 +123,7 @@ class Operations:
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         """Tell whether the cloud has what is wanted. Of a mapping, only what is said counts."""
-        wanted, live = field.order(wanted), field.order(live)
+        wanted, live = field.one(wanted), field.one(live)
         if isinstance(wanted, Mapping) and isinstance(live, Mapping):
             return all(live.get(name) == value for name, value in wanted.items() if value is not None)
         return bool(wanted == live)
@@ -125,6 +139,10 @@ class Operations:
 
     def barred(self, wanted: Resource) -> str | None:
         """Return why this user can't make it here, whatever is there, as the middle of a sentence."""
+        return None
+
+    def unmakeable(self, wanted: Resource) -> str | None:
+        """Return why this user can't make it where it isn't there yet, as the middle of a sentence."""
         return None
 
     def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
@@ -164,7 +182,7 @@ class Operations:
         body = {name: value for name, value in values.items() if name != "tags"}
         raw = getattr(self.proxy, f"create_{self.single}")(**body)
         if values.get("tags"):
-            self.set_tags(raw, values["tags"])
+            self.tag(raw, values["tags"])
         self.made(raw)
         return self.identity(raw)
 
@@ -177,7 +195,7 @@ class Operations:
         if body:
             getattr(self.proxy, f"update_{self.single}")(raw, **body)
         if "tags" in values:
-            self.set_tags(raw, values["tags"])
+            self.tag(raw, values["tags"])
 
     def complete(self, raw: Any, wanted: Resource) -> None:
         """Do what is left to be done to a resource that was changed."""
@@ -185,6 +203,14 @@ class Operations:
     def finish(self, identity: str, values: Mapping[str, Any]) -> None:
         """Set what had to wait until everything that belongs to it is there."""
         getattr(self.proxy, f"update_{self.single}")(identity, **values)
+
+    def tag(self, raw: Any, tags: Iterable[str]) -> None:
+        """Set tags where this user may: what needs the resource isn't to wait for them."""
+        try:
+            self.set_tags(raw, tags)
+        except sdk.ForbiddenException:
+            called = self.cloud.called(self.kind, raw)
+            self.cloud.remarks.append(f"{self.kind.plural}: {called} is without its tags, which this user may not set.")
 
     def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
         self.proxy.set_tags(raw, sorted(tags))
@@ -202,10 +228,6 @@ def asked_of_each(ask: Callable[[Any], Iterable[Any]], parents: Iterable[Any]) -
 
     with ThreadPoolExecutor(WORKERS) as pool:
         return [each for each in pool.map(asked, parents) if each is not None]
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

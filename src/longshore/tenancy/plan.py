@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -41,17 +41,9 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
-    """A stray on the target: it belongs to a resource of the files, and they don't have it."""
-
-    kind: ResourceKind
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     actions: list[Action]
-    strays: list[Stray]
+    strays: list[tuple[str, str]]  # kind and name of what belongs to a resource of the files, which don't have it
     notes: list[str]
     kinds: tuple[ResourceKind, ...]
 
@@ -77,12 +69,9 @@ _DEEPEST = 50  # resources that need each other in a row; clouds have some six
 _TOLD_AS_STRAYS = ("security group rule", "router interface")
 
 
-def plan(cloud: Cloud, resources: Sequence[Resource], kinds: tuple[ResourceKind, ...]) -> Plan:
-    """Plan the import of resources that were found valid; the cloud has been looked at."""
-    return _Planner(cloud, resources).plan(kinds)
+class Planner:
+    """Plans the import of resources that were found valid; the cloud has been looked at."""
 
-
-class _Planner:
     def __init__(self, cloud: Cloud, resources: Sequence[Resource]) -> None:
         self._cloud = cloud
         self._resources = resources
@@ -144,6 +133,8 @@ class _Planner:
             except NotFound:
                 raise _Unresolved("it was deleted there while it was compared: import again to make it") from None
             return
+        if reason := operations.unmakeable(action.resource):
+            raise _LeftOut(reason)
         if key is not None and (obstacle := operations.obstacle(values, action.resource)):
             raise _Unresolved(obstacle)
         for f in kind.fields:
@@ -182,7 +173,7 @@ class _Planner:
         """Return what is there and what is wanted, of mappings only where they differ."""
         if f.refs:  # as the files have them: ids mean little to people
             return _shown(live), _shown(action.resource.params.get(f.name))
-        live, wanted = f.order(live), f.order(wanted)
+        live, wanted = f.one(live), f.one(wanted)
         if isinstance(live, Mapping) and isinstance(wanted, Mapping):
             other = [name for name, value in wanted.items() if value is not None and live.get(name) != value]
             live, wanted = ({name: each.get(name) for name in other} for each in (live, wanted))
@@ -200,7 +191,9 @@ class _Planner:
             if f.parts:
                 value = self._without_parts(action, f, value)
             try:
-                values[f.attribute] = self._resolved(action, f, f.name, value)
+                values[f.attribute] = found = self._resolved(action, f, f.name, value)
+                if f.lets_in and value and not found:  # nobody is here of those who are named: the list stays as it is
+                    del values[f.attribute]
             except _NotThere as why:
                 if not _names_others(action.resource, f):
                     raise
@@ -233,7 +226,7 @@ class _Planner:
             kind = f.refs[key]
             kinds = kind if isinstance(kind, str) else kind(action.resource.params)
             if isinstance(value, list):
-                return [self._resolve(action, f, kinds, each) for each in value]
+                return list(self._resolved_of(action, f, kinds, value))
             return self._resolve(action, f, kinds, value)
         if isinstance(value, list):
             return [self._resolved(action, f, "", each) for each in value]
@@ -241,6 +234,15 @@ class _Planner:
             inner = {name: self._resolved(action, f, name, each) for name, each in value.items() if each is not None}
             return {f"{n.removesuffix('_ref')}_id" if n in f.refs else n: each for n, each in inner.items()}
         return dict(value) if isinstance(value, Mapping) else value
+
+    def _resolved_of(self, action: Action, f: Field, kinds: str, refs: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+        for ref in refs:
+            try:
+                yield self._resolve(action, f, kinds, ref)
+            except _NotThere as why:
+                if not f.lets_in:
+                    raise
+                self._left_out[action.resource.kind.plural, f.name, f"since {why}"] += 1
 
     def _resolve(self, action: Action, f: Field, kinds: str, ref: Mapping[str, Any]) -> Any:
         if kinds == "user" and self._cloud.is_own_user(ref):
@@ -323,7 +325,7 @@ class _Planner:
             self._live[kind.name] = keyed
         return self._live[kind.name]
 
-    def _strays(self, kinds: Iterable[ResourceKind]) -> Iterable[Stray]:
+    def _strays(self, kinds: Iterable[ResourceKind]) -> Iterator[tuple[str, str]]:
         there = {action.identity for action in self._actions.values() if action.identity}
         for kind in kinds:
             parent = kind.by_name.get(kind.parent or "")
@@ -332,13 +334,13 @@ class _Planner:
             operations = self._cloud.operations(kind)
             for raw in self._cloud.own(kind):
                 if operations.value(raw, parent) in there and operations.identity(raw) not in there:
-                    yield Stray(kind, Resource(kind, self._cloud.params(kind, raw)).name)
+                    yield kind.name, Resource(kind, self._cloud.params(kind, raw)).name
 
 
 def _names_others(resource: Resource, f: Field) -> bool:
-    """Tell whether a field names something of another project, as exports write it."""
+    """Tell whether a field names something of another project, as exports write it, or who may use the resource."""
     named = ((kinds, ref) for each, kinds, ref in references(resource) if each is f)
-    return any(
+    return f.lets_in or any(
         whose(ref) is Whose.ANOTHERS and all(BY_NAME[kind].scope is Scope.PROJECT for kind in kinds.split(" or "))
         for kinds, ref in named
     )

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 
 from longshore.tenancy.operations import Operations
-from longshore.tenancy.services import compute, identity, image, load_balancer, network, roles, security, storage
+from longshore.tenancy.services import compute, identity, image, load_balancer, network, routers, security
 
 OPERATIONS: Mapping[str, type[Operations]] = {
     "domain": identity.Domains,
     "role": identity.IdentityOperations,
     "project": identity.Projects,
     "user": identity.Users,
-    "group": roles.Groups,
-    "role assignment": roles.RoleAssignments,
-    "role grant": roles.RoleGrants,
+    "group": identity.Groups,
+    "role assignment": identity.RoleAssignments,
+    "role grant": identity.RoleGrants,
     "quota": identity.Quotas,
     "key pair": compute.Keypairs,
     "flavor": compute.Flavors,
     "server group": compute.ServerGroups,
-    "volume type": storage.VolumeTypes,
+    "volume type": compute.VolumeTypes,
     "address group": security.AddressGroups,
     "security group": security.SecurityGroups,
     "security group rule": security.SecurityGroupRules,
@@ -29,19 +29,19 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "network flavor": network.NetworkOperations,
     "firewall group": network.NetworkOperations,
     "subnet": network.Subnets,
-    "router": network.Routers,
-    "router interface": network.RouterInterfaces,
+    "router": routers.Routers,
+    "router interface": routers.RouterInterfaces,
     "port": network.Ports,
     "trunk": network.Trunks,
     "floating ip": network.FloatingIps,
     "rbac policy": network.RbacPolicies,
-    "load balancer flavor": load_balancer.Flavors,
+    "load balancer flavor": load_balancer.OctaviaOperations,
     "load balancer": load_balancer.LoadBalancers,
     "load balancer pool": load_balancer.Pools,
     "listener": load_balancer.Listeners,
     "load balancer member": load_balancer.Members,
     "health monitor": load_balancer.HealthMonitors,
-    "l7 policy": load_balancer.L7Policies,
-    "l7 rule": load_balancer.L7Rules,
+    "l7 policy": load_balancer.Balancing,
+    "l7 rule": load_balancer.Nested,
     "image": image.Images,
 }

@@ -14,6 +14,7 @@ from longshore.tenancy.documents import Resource, read_directory
 from longshore.tenancy.faults import FileFault, FilePlace
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.normal import still
 
 
 def validate(directory: Path) -> tuple[list[Resource], list[FileFault]]:
@@ -31,7 +32,7 @@ def _without_repeats(resources: Iterable[Resource]) -> Iterator[Resource]:
     seen: dict[tuple[Any, ...], Resource] = {}
     for resource in resources:
         if resource.kind.scope is Scope.USER:
-            first = seen.setdefault(_still(resource.params), resource)
+            first = seen.setdefault(still(resource.params), resource)
             if first is not resource:
                 continue
         yield resource
@@ -126,17 +127,10 @@ def file_key(resource: Resource) -> tuple[Any, ...]:
     for name in kind.key:
         if name == "subnets":  # of a router interface: whatever its addresses
             ips = resource.params.get("fixed_ips_refs") or ()
-            parts.append(tuple(sorted(str(_still(ip.get("subnet_ref"))) for ip in ips)))
+            parts.append(tuple(sorted(str(still(ip.get("subnet_ref"))) for ip in ips)))
         else:
-            parts.append(_still(fields[name].order(resource.params.get(fields[name].name))))
+            parts.append(still(fields[name].one(resource.params.get(fields[name].name))))
     return kind.name, *parts
-
-
-def _still(value: Any) -> Any:
-    """Return something that can be the key of a mapping."""
-    if isinstance(value, Mapping):
-        return tuple((key, _still(value[key])) for key in sorted(value, key=str) if value[key] is not None)
-    return tuple(map(_still, value)) if isinstance(value, list | tuple) else value
 
 
 def _duplicates(resources: Iterable[Resource]) -> Iterator[FileFault]:

@@ -20,13 +20,12 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, Perm
 from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.vault.errors import full_vault, too_large
-from longshore.vault.names import most_bytes
+from longshore.vault.errors import ARCHIVED, Damaged, full_vault, too_large
+from longshore.vault.names import DESCRIPTION, most_bytes
 from longshore.vault.store import Begun, InMemory, Store, is_left, parts_of, there_already
-from longshore.vault.versions import REDIRECTED, UNTRUSTED, Account, Versions
+from longshore.vault.versions import REDIRECTED, UNTRUSTED, Versions
 
 PROBE = "probe/"
-DESCRIPTION = "vault.json"
 MOST_LEFT = 100  # objects that a vault which was never whole may have left
 MARK = "longshore-write"
 _NO_VERSIONS = (None, "", "null")  # of a bucket that keeps none
@@ -94,9 +93,7 @@ class Bucket(Store):
             retry_config={"max_retries": 6, "retry_timeout": _RETRY},
             **told,
         )
-        self._versions = Versions(
-            Account(endpoint, region, access_key, secret_key, ca_file), self._bucket, self._prefix, self._explained
-        )
+        self._versions = Versions(self._told, self._bucket, self._prefix, self._explained)
 
     def __str__(self) -> str:
         return self._url
@@ -123,17 +120,12 @@ class Bucket(Store):
     def versions(self) -> Versions:
         return self._versions
 
-    def lock_all(self) -> None:
-        """Do nothing: nothing in it is locked by us."""
-
-    def kept_until(self, name: str) -> float | None:
-        return None
-
     def discard(self, names: list[str]) -> None:
         for name in names:
             self.delete(name)
 
     def probe(self) -> None:
+        self.versions.refuse_deleting()
         name = f"{PROBE}{secrets.token_hex(8)}"
         self.create(name, b"1")
         try:
@@ -196,6 +188,8 @@ class Bucket(Store):
 
         def get() -> tuple[bytes, str | None]:
             found = self._store.get(name)
+            if str(found.attributes.get("Content-Type")).startswith("text/html"):  # no object is; a proxy's page is
+                raise self._away(name)
             if found.meta["size"] > most:
                 raise too_large(name, most)
             return bytes(found.bytes()), found.meta["version"]
@@ -224,14 +218,25 @@ class Bucket(Store):
         return self._missing(name, lambda: self._store.head(name)["size"])
 
     def names(self, below: str) -> Iterator[str]:
-        for found in self._listed(below):
-            yield found["path"]
+        return (found["path"] for found in self._listed(below))
 
     def sizes(self) -> Iterator[tuple[int, float]]:
         for found in self._listed(""):
             yield found["size"], found["last_modified"].timestamp()
 
     def _listed(self, below: str) -> Iterator[Any]:
+        """Yield what is below a folder. The library takes a proxy's page in HTML for an empty list: what seems to be
+        empty is looked at twice, and the vault's description in between, which tells such a proxy."""
+        nothing = True
+        for found in self._listed_once(below):
+            nothing = False
+            yield found
+        if nothing and below:
+            with suppress(NotFound):  # there is no vault yet
+                self.read(DESCRIPTION)
+                yield from self._listed_once(below)
+
+    def _listed_once(self, below: str) -> Iterator[Any]:
         pages = self._ask(below, lambda: iter(self._store.list(below or None)))
         while (page := self._ask(below, lambda: next(pages, None))) is not None:
             yield from page
@@ -304,11 +309,9 @@ class Bucket(Store):
             return do()
         except (AlreadyExistsError, PreconditionError):
             raise
-        except FileNotFoundError as error:
-            if _code(error) == "NoSuchBucket":
-                raise self._told_by(name, error) from None
-            raise
-        except BaseError as error:
+        except (FileNotFoundError, BaseError) as error:
+            if isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
+                raise
             raise self._told_by(name, error) from None
 
     def _told_by(self, name: str, error: Exception) -> LongshoreError:
@@ -325,6 +328,12 @@ class Bucket(Store):
         where = self._endpoint or "Amazon's S3"
         if code in _FULL:
             return full_vault(self, code)
+        if code == "InvalidObjectState":
+            return Damaged(
+                f"{name} can't be read: the bucket {self._bucket} has moved it to an archive.",
+                advice="Have it restored from there, and take away the lifecycle rule or storage class that archives.",
+                code=ARCHIVED,
+            )
         if code == "NoSuchBucket":
             return Unreachable(
                 f"There is no bucket {self._bucket} at {where}.", advice="Make it first.", code="no-such-bucket"
@@ -360,9 +369,9 @@ class Bucket(Store):
         )
 
     def _unfit(self, what: str) -> InvalidInput:
-        where = self._endpoint or "S3"
         return InvalidInput(
-            f"The server {where} {what}: two writers could spoil the vault.", advice="It takes a later release of it."
+            f"The server {self._endpoint or 'S3'} {what}: two writers could spoil the vault.",
+            advice="It takes a later release of it.",
         )
 
 
@@ -372,13 +381,11 @@ def new_clock() -> str:
 
 
 def _authorities(path: str) -> str:
-    try:
+    with suppress(OSError, UnicodeError):
         text = Path(path).read_text(encoding="ascii")
-    except (OSError, UnicodeError):
-        text = ""
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise InvalidInput(f"{path} holds no certificates that can be read.", advice="It has to be a PEM file.")
-    return text
+        if "-----BEGIN CERTIFICATE-----" in text:
+            return text
+    raise InvalidInput(f"{path} holds no certificates that can be read.", advice="It has to be a PEM file.")
 
 
 def _forms(tag: str) -> tuple[str, str]:

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
+from longshore.processes.durable import sync_directory
 from longshore.vault import names as objects
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault, too_large
 from longshore.vault.store import Begun, Store, is_left, there_already
@@ -29,6 +29,8 @@ _SMALL = 64 << 10  # bytes of an object that may take it
 # What file systems and file servers have in an empty directory
 _OF_THE_SYSTEM = frozenset({"lost+found", ".snapshot", "System Volume Information", "@eaDir", ".DS_Store"})
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+# Errors that one file may have by itself, and the whole file system, too
+_OF_ONE_FILE = (errno.EIO, errno.EACCES, errno.EPERM, errno.EBADMSG, errno.EUCLEAN, errno.ESTALE)
 # Bytes that packs leave free: deletions and prunes, which make room, have to be written, too. As much as four disks
 # that are written at once fill of packs that they have begun
 _LEFT_FREE = 64 << 20
@@ -72,7 +74,7 @@ class Directory(Store):
     def _left(self) -> list[str]:
         """Return the names of what a vault that was never whole has left. Raises Conflict when anything else is
         there."""
-        if (self.root / "vault.json").exists():
+        if (self.root / objects.DESCRIPTION).exists():
             raise there_already(self, f"--directory {self.root}", "directory")
         ours = {_RESERVE, objects.KEYS} | _OF_THE_SYSTEM
         others = [path for path in self.root.iterdir() if path.name not in ours and not path.name.startswith(_BESIDE)]
@@ -116,12 +118,6 @@ class Directory(Store):
                 raise full_vault(self)
             return _Begun(self, self.root / objects.PACKS)
 
-    def lock_all(self) -> None:
-        """Do nothing: a directory has no locks."""
-
-    def kept_until(self, name: str) -> float | None:
-        return None
-
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
         try:
             self._create(name, data)
@@ -162,14 +158,14 @@ class Directory(Store):
 
     def read(self, name: str) -> bytes:
         most = objects.most_bytes(name)
-        with self.explained(name), os.fdopen(self._opened(name), "rb") as file:
+        with self._reading(name), os.fdopen(self._opened(name), "rb") as file:
             data = file.read(most + 1)
         if len(data) > most:
             raise too_large(name, most)
         return data
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
-        with self.explained(name):
+        with self._reading(name):
             descriptor = self._opened(name)
             try:
                 return os.pread(descriptor, length, offset)
@@ -264,6 +260,28 @@ class Directory(Store):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         sync_directory(folder.parent)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Explain what reading one object raises. It is Damaged where the vault's description can still be read: then
+        it is that object's own failure, as a bad sector's, and not the file system's."""
+        with self.explained(name):
+            try:
+                yield
+            except OSError as error:
+                if error.errno not in _OF_ONE_FILE or not self._answers():
+                    raise
+                raise Damaged(
+                    f"{name} can't be read: {error.strerror}.",
+                    advice="Look at the file, and at the disk that it is on; a copy of the vault may have it.",
+                ) from None
+
+    def _answers(self) -> bool:
+        """Tell whether the vault's description can be read, from the file system and not from memory."""
+        with suppress(OSError), (self.root / objects.DESCRIPTION).open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            return bool(file.read(1))
+        return False
 
     @contextmanager
     def explained(self, name: str) -> Iterator[None]:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from longshore.blocks.durable import sync_directory
 from longshore.blocks.window import COMPUTES
+from longshore.processes.durable import sync_directory
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, ID, Top, TreeEntry
 from longshore.vault.kept_blocks import BlocksOf, KeptBlocks

@@ -2,6 +2,8 @@
 
 from longshore.errors import AccessDenied, LongshoreError
 
+ARCHIVED = "vault-archived"  # the code of a Damaged that isn't lost: a bucket has to bring it back from its archive
+
 
 class Damaged(LongshoreError):
     """The error for something in the vault that isn't what was written: bytes that flipped, or objects that are

@@ -72,7 +72,7 @@ def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
     """Return the holds of all points, or of one machine's, by point. One that has just been held may be missing where
     lists come late."""
     below = vault.store.names(f"{names.HOLDS}/{folder}" if folder else names.HOLDS)
-    told = {point for name in below if (point := names.point_of_hold(name)) is not None}
+    told = {point for name in below if (point := names.id_in(names.HOLDS, name)) is not None}
     found = ((point, hold_of(vault, point)) for point in sorted(told) if sees(vault, point))
     return {point: hold for point, hold in found if hold is not None}
 
@@ -95,6 +95,15 @@ def delete_point(vault: Vault, point: str) -> datetime | None:
         return datetime.fromtimestamp(until, UTC) if until else None  # why it is hidden has to be told until it goes
     _forget(vault, point)
     return None
+
+
+def deleted_and_kept(vault: Vault) -> set[str]:
+    """Return the points that were deleted, and that the vault's lock keeps so that they can be had back: none of their
+    names is free. Empty for a vault that doesn't lock."""
+    if vault.lock is None:
+        return set()
+    told = {point for name in vault.store.names(names.HOLDS) if (point := names.id_in(names.HOLDS, name)) is not None}
+    return {point for point in told if not has_point(vault, point) and is_being_deleted(vault, point)}
 
 
 def is_being_deleted(vault: Vault, point: str) -> bool:

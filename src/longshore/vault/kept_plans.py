@@ -4,10 +4,9 @@ A plan that is kept again is another object of the same folder, and none is chan
 who has written into the vault: whoever reads it judges it as if they had been handed it.
 """
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from longshore.errors import InvalidInput, NotFound
@@ -36,7 +35,7 @@ class KeptPlan:
 def keep_plan(vault: Vault, kept: KeptPlan) -> None:
     """Write a plan's document. Raises AccessDenied for a vault that another project shares."""
     _refuse_others(vault)
-    place = f"{names.PLANS}/{kept.id}/{_when(kept.kept_at)}-{secrets.token_hex(4)}.plan"
+    place = f"{names.PLANS}/{kept.id}/{names.stamp(kept.kept_at)}.plan"
     told = {"format": _FORMAT, "plan": kept.plan, "machines": kept.machines, "left_out": list(kept.left_out)}
     data = vault.keys.write_document(place, {**told, "kept_at": kept.kept_at.isoformat()})
     if len(data) > names.most_bytes(place):
@@ -50,7 +49,7 @@ def kept_plans(vault: Vault) -> Iterator[KeptPlan | Damaged]:
     _refuse_others(vault)
     newest: dict[str, str] = {}
     for place in vault.store.names(names.PLANS):
-        if (id_ := names.plan_in(place)) is not None:
+        if (id_ := names.id_in(names.PLANS, place)) is not None:
             newest[id_] = max(newest.get(id_, ""), place)
     for id_, place in sorted(newest.items()):
         try:
@@ -74,11 +73,6 @@ def _read(vault: Vault, id_: str, place: str) -> KeptPlan:
     if not sound:
         raise Damaged(f"{place} has no plan.")
     return KeptPlan(id_, kept_at, plan, machines, tuple(left_out))
-
-
-def _when(moment: datetime) -> str:
-    when = moment.astimezone(UTC)
-    return f"{when:%Y%m%dT%H%M%S}{when.microsecond // 1000:03}Z"
 
 
 def _refuse_others(vault: Vault) -> None:

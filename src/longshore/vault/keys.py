@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.vault import names
 from longshore.vault.errors import Damaged
-from longshore.vault.in_barbican import InBarbican
-from longshore.vault.sealing import Sealed, Wrapped, read_own_sum, with_own_sum
+from longshore.vault.sealing import InBarbican, Sealed, Wrapped, read_own_sum, with_own_sum
 from longshore.vault.vault import MOST_KEYS, Vault
 
 DAMAGED = "(can't be read)"  # instead of what such a key is for
@@ -38,7 +37,7 @@ def keys_of(vault: Vault) -> list[VaultKey]:
     _sealing(vault)
     found = []
     for name in vault.store.names(names.KEYS):
-        if (id_ := names.key_in(name)) is None:
+        if (id_ := names.id_in(names.KEYS, name)) is None:
             continue
         try:
             told = read_own_sum(name, vault.store.read(name))
@@ -66,7 +65,7 @@ def add_key(
     now, id_ = datetime.now(UTC), id_ or str(uuid.uuid4())
     told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
     content = {**told, **(kept.told if kept else {}), "name": name, "made": now.isoformat(timespec="seconds")}
-    vault.store.create(_object(id_), with_own_sum(content))
+    vault.store.create(names.key_name(id_), with_own_sum(content))
     return VaultKey(id_, name, now, opens=False, kept=kept)
 
 
@@ -95,11 +94,7 @@ def removable_key(vault: Vault, word: str) -> VaultKey:
 def remove_key(vault: Vault, word: str) -> None:
     """Remove a key, found as by `removable_key`. Whoever has a copy of the vault as it was can still open that with
     it."""
-    vault.store.delete(_object(removable_key(vault, word).id))
-
-
-def _object(id_: str) -> str:
-    return f"{names.KEYS}/{id_}.json"
+    vault.store.delete(names.key_name(removable_key(vault, word).id))
 
 
 def _sealing(vault: Vault) -> Sealed:

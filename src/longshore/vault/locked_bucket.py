@@ -54,6 +54,7 @@ class LockedBucket(Bucket):
 
     def probe(self) -> None:
         self.versions.refuse_unfit()
+        self.versions.refuse_deleting()
         name = f"{PROBE}{secrets.token_hex(8)}"
         first = self._put(name, b"1")
         try:

@@ -19,7 +19,7 @@ from longshore.vault.packs import name_of
 from longshore.vault.points import object_of
 from longshore.vault.sealing import Plain, read_own_sum
 from longshore.vault.store import Store
-from longshore.vault.vault import DESCRIPTION, Vault
+from longshore.vault.vault import Vault
 from longshore.vault.versions import TOGETHER, History, is_needed
 
 _MORE = 0.25  # of the lock's time
@@ -82,10 +82,10 @@ def renew_blindly(store: Store) -> int:
         found = store.versions.all()
     except InvalidInput:  # a directory, which locks nothing
         return 0
-    history = found.get(DESCRIPTION)
+    history = found.get(names.DESCRIPTION)
     if history is None or not history.versions:
         return 0
-    told = read_own_sum(DESCRIPTION, store.versions.read(DESCRIPTION, history.first.id))
+    told = read_own_sum(names.DESCRIPTION, store.versions.read(names.DESCRIPTION, history.first.id))
     if not isinstance(told.get("lock"), int | float) or not isinstance(told.get("grace"), int | float):
         return 0
     vault = Vault("", store, Plain(), float(told["grace"]), float(told["lock"]))
@@ -117,7 +117,8 @@ def free(vault: Vault) -> Freed:
         history = found[name]
         stays = False
         for version in history.versions:
-            old = version.made < sure or not is_needed(name)
+            # What a wrong clock has dated into the future may be of any age: the bucket says whether it is locked
+            old = not sure <= version.made <= now or not is_needed(name)
             gone = old and vault.store.versions.drop(name, version.id)
             (freed if gone else waiting).append(version.size)
             stays = stays or not gone
@@ -141,16 +142,17 @@ def refuse_meddled(vault: Vault, found: Histories) -> None:
 def _is_missed(vault: Vault, name: str, found: Histories) -> bool:
     """Tell whether a hidden object is missed: pruners hide packs, keys are removed, and who deletes a point says so
     before."""
-    if (point := names.point_in(name)) is not None:
+    if (point := names.id_in(names.POINTS, name)) is not None:
         return not is_being_deleted(vault, point)
-    if (point := names.point_of_hold(name)) is not None:
+    if (point := names.id_in(names.HOLDS, name)) is not None:
         return object_of(point) in found
     return _lies_at_top(name)
 
 
 def _is_over(name: str, history: History, found: Histories) -> bool:
     """Tell whether nothing of an object is to stay."""
-    if (point := names.point_of_hold(name)) is not None:  # they tell of a deletion while the point could be had back
+    point = names.id_in(names.HOLDS, name)
+    if point is not None:  # it tells of a deletion while the point could be had back
         return object_of(point) not in found
     return history.hidden
 
@@ -162,9 +164,9 @@ def _lies_at_top(name: str) -> bool:
 def _needs(found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> dict[str, float]:
     wanted = {object_of(point): until for point, until in points.items()}
     for name, history in found.items():
-        if (point := names.point_of_hold(name)) is not None and point in points:
+        if (point := names.id_in(names.HOLDS, name)) is not None and point in points:
             wanted[name] = points[point]
-        elif is_needed(name) and (_lies_at_top(name) or names.key_in(name)) and not history.hidden:
+        elif is_needed(name) and (_lies_at_top(name) or names.id_in(names.KEYS, name)) and not history.hidden:
             wanted[name] = 0.0
     return wanted | {name_of(pack): until for pack, until in packs.items()}
 

@@ -158,7 +158,10 @@ class PackReader:
 
 
 def _gone(name: str) -> Damaged:
-    return Damaged(f"The pack {name} is gone.", advice="Look for it in a copy of the vault.")
+    return Damaged(
+        f"The pack {name} is gone.",
+        advice="Look for it in a copy of the vault. In a bucket, see whether a lifecycle rule deletes objects.",
+    )
 
 
 class _Open:

@@ -1,6 +1,5 @@
 """Points: what was backed up, each a document that is written when everything it names is there."""
 
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,26 @@ class Point:
     @property
     def machine_name(self) -> str:
         """Return the machine's name; empty where the point doesn't say."""
-        return str(_dictionary(self.content.get("machine")).get("name", ""))
+        machine = self.content.get("machine")
+        return str(machine.get("name", "")) if isinstance(machine, dict) else ""
+
+    @property
+    def machine_or_folder(self) -> str:
+        """Return the name of the point's machine, or of its folder where it says nothing that can be read."""
+        return self.machine_name or folder_in(self.name)
+
+    def change_ids(self, ref: str, source_uuid: str) -> dict[str, str]:
+        """Return by disk what its source calls the state that the point holds, to tell what has changed since.
+
+        Empty unless the machine still has the same reference at the same source: one that was registered anew, maybe
+        from a copy of its files, or at another vCenter, may call another state the same.
+        """
+        machine, ids = self.content.get("machine"), self.content.get("change_ids")
+        if not isinstance(machine, dict) or not isinstance(ids, dict) or machine.get("ref") != ref:
+            return {}
+        if machine.get("source_uuid", source_uuid) != source_uuid:
+            return {}
+        return {key: id_ for key, id_ in ids.items() if isinstance(id_, str)}
 
     def called(self, disk: str) -> str:
         """Name one of its disks, for who hears that something of it is damaged."""
@@ -67,15 +85,19 @@ def folder_of(vault: Vault, machine: str) -> str:
     return vault.keys.name(machine)
 
 
+def folder_in(name: str) -> str:
+    """Return the first part of a point's name, which all points of its machine have in common."""
+    return name.partition("/")[0]
+
+
 def new_name(folder: str, moment: datetime) -> str:
-    """Make up a point's name. Its time is to the millisecond: what has points of one second sorted by their names has
-    them by their age."""
-    when = moment.astimezone(UTC)
-    return f"{folder}/{when:%Y%m%dT%H%M%S}{when.microsecond // 1000:03}Z-{secrets.token_hex(4)}"
+    """Make up a point's name. What has points of one second sorted by their names has them by their age."""
+    return f"{folder}/{names.stamp(moment)}"
 
 
 def write_point(vault: Vault, point: Point) -> None:
-    """Write a point's document, the last step of a backup. Raises Conflict when another point has its name."""
+    """Write a point's document, the last step of a backup. Raises Conflict when another point has its name, Damaged
+    when that one was hidden and the vault's lock keeps it."""
     name = object_of(point.name)
     disks = [{"key": key, **top.told()} for key, top in point.disks.items()]
     document: dict[str, Any] = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
@@ -84,7 +106,14 @@ def write_point(vault: Vault, point: Point) -> None:
     try:
         vault.store.create(name, vault.keys.write_document(name, document))
     except Conflict:
-        if read_point(vault, point.name).disks != point.disks:
+        try:
+            there = read_point(vault, point.name)
+        except NotFound:
+            raise Damaged(
+                f"The point {point.name} was deleted in the vault {vault.store}, whose lock keeps it.",
+                advice="It comes back by: longshore vault recover.",
+            ) from None
+        if there.disks != point.disks:
             raise
 
 
@@ -159,7 +188,7 @@ def has_point(vault: Vault, name: str) -> bool:
 def point_names(vault: Vault, folder: str = "") -> list[str]:
     """List the names of all points that are there for the vault's user, or of those of one machine, oldest first."""
     below = f"{names.POINTS}/{folder}" if folder else names.POINTS
-    found = (names.point_in(name) for name in vault.store.names(below))
+    found = (names.id_in(names.POINTS, name) for name in vault.store.names(below))
     ordered = sorted((name for name in found if name is not None), key=_when)
     if vault.user is None or vault.user.owns:
         return ordered
@@ -216,6 +245,15 @@ def own_points(
     return (point for point in points(vault, folder, damaged) if is_own(vault, point))
 
 
+def newest_points(found: Iterable[Point]) -> dict[str, Point]:
+    """Return the newest point of each machine, by the first part of its name. One whose moment is still to come has it
+    from a clock that was wrong: it is the newest only where there is no other."""
+    now, newest = datetime.now(UTC), dict[str, Point]()
+    for point in sorted(found, key=lambda point: (point.moment <= now, point.moment)):
+        newest[folder_in(point.name)] = point
+    return newest
+
+
 def is_own(vault: Vault, point: Point) -> bool:
     return vault.user is None or point.maker in (None, vault.user.project_id)
 
@@ -237,10 +275,6 @@ def _key(told: object) -> str:
     if not isinstance(told, str) or not 0 < len(told) <= _LONGEST_KEY or "/" in told or not told.isprintable():
         raise ValueError
     return told
-
-
-def _dictionary(told: object) -> dict[str, Any]:
-    return told if isinstance(told, dict) else {}
 
 
 def _when(name: str) -> tuple[str, str]:

@@ -9,15 +9,14 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
 from time import sleep
-from typing import NamedTuple
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.vault import locks, names
 from longshore.vault.errors import Damaged, VaultFull
 from longshore.vault.geometry import Top
@@ -28,7 +27,7 @@ from longshore.vault.sealing import read_object
 from longshore.vault.store import Store
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
-from longshore.vault.writers import Writer, living
+from longshore.vault.writers import Writer, age_of, living
 
 _LEASE = "prune.json"
 _NONE = b""  # instead of a lease
@@ -61,12 +60,17 @@ class PrunedInPart(Damaged):
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Look:
     """The points, writers and packs that a prune found, and what it couldn't tell."""
 
-    points: dict[str, float]  # in a vault that locks, with the end of the hold (seconds) that each has, or 0
-    writers: list[Writer]
-    packs: dict[bytes, float]  # that any of them needs, with the end of the longest hold that needs it, or 0
+    now: float  # seconds, by the store's clock, before anything was looked at
+    there: set[bytes]  # packs
+    gone_into: set[tuple[bytes, int]]  # nodes of maps
+    writers: list[Writer] = field(default_factory=list)
+    # In a vault that locks, with the end of the hold (seconds) that each has, or 0
+    points: dict[str, float] = field(default_factory=dict)
+    # That any of them needs, with the end of the longest hold that needs it, or 0
+    packs: dict[bytes, float] = field(default_factory=dict)
     unsure: float = -math.inf  # what was stored up to then (by the store's clock) may be needed by what can't be read
     said: list[str] = field(default_factory=list)  # sentences about what that is
 
@@ -80,17 +84,14 @@ def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
     """
     if vault.user is not None:
         vault.user.refuse_unless_owner("prunes it")
-    with ExitStack() as stack:
-        said: list[str] = []
-        lease = None
-        if vault.lock is None and not dry_run:
-            lease = stack.enter_context(_lease(vault, said))
-        if vault.lock is None or dry_run:
-            done = _prune(vault, lease, _look(vault, set(), sweep=not dry_run), 0, said)
-        else:
-            seen, renewed = _renew(vault)
-            lease = stack.enter_context(_lease(vault, said))
-            done = _prune(vault, lease, seen, renewed, said)
+    said: list[str] = []
+    if dry_run:
+        done = _prune(vault, None, _look(vault, set(), sweep=False), 0, said)
+    else:
+        renewing = _renew(vault) if vault.lock is not None else None
+        with _lease(vault, said) as lease:
+            look, renewed = renewing or (_look(vault, set(), sweep=True), 0)
+            done = _prune(vault, lease, look, renewed, said)
     if said:
         raise PrunedInPart(done, list(dict.fromkeys(said)))
     return done
@@ -108,11 +109,12 @@ def prune_at(store: Store, open_vault: Callable[[], AbstractContextManager[Vault
     except (Conflict, PrunedInPart):
         raise  # what was needed is locked anew
     except BaseException:
-        locks.renew_blindly(store)
+        with suppress(LongshoreError):  # why the vault can't be pruned is what is told
+            locks.renew_blindly(store)
         raise
 
 
-def _renew(vault: Vault) -> tuple["_Look", int]:
+def _renew(vault: Vault) -> tuple[_Look, int]:
     """Look at what there is and renew locks. Returns the look, and how many locks were renewed. Raises Damaged when
     somebody has meddled."""
     histories = locks.histories(vault)
@@ -122,39 +124,46 @@ def _renew(vault: Vault) -> tuple["_Look", int]:
     except BaseException:
         locks.renew_all(vault, histories)
         raise
-    seen = look.seen
-    if seen.said:  # what can't be read may need anything
+    if look.said:  # what can't be read may need anything
         return look, locks.renew_all(vault, histories)
-    return look, locks.renew(vault, histories, seen.points, seen.packs)
+    return look, locks.renew(vault, histories, look.points, look.packs)
 
 
-def _prune(vault: Vault, lease: bytes | None, look: "_Look", renewed: int, said: list[str]) -> Pruned:
-    store, seen, now, there = vault.store, look.seen, look.now, look.there
-    named = set(seen.packs)
+def _prune(vault: Vault, lease: bytes | None, look: _Look, renewed: int, said: list[str]) -> Pruned:
+    store, now, there, named = vault.store, look.now, look.there, set(look.packs)
     if lost := [pack for pack in named - there if not store.has(name_of(pack))]:
         said.append(f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them.")
     lists = dict(_condemned(vault, said))
     condemned = {pack for packs in lists.values() for pack in packs}
-    due = [number for number in sorted(lists) if _older(vault, f"condemned/{number}.json", now - vault.grace)]
-    writers, unsure = seen.writers, seen.unsure
+    due = [number for number in sorted(lists) if _is_due(vault, number, now, mend=lease is not None)]
+    writers, unsure = look.writers, look.unsure
+
+    def is_old(at: float) -> bool:
+        # What a clock that was ahead has dated into the future may be a living writer's; without any it is nobody's
+        return at < first or (not writers and at > now + vault.grace)
+
+    def is_sure(at: float) -> bool:
+        # What can't be read may need whatever was stored before, and anything that a clock has dated into the future
+        return unsure == -math.inf or unsure < at <= now
+
     first = min((now - vault.grace, *(writer.began for writer in writers)))
-    new = {pack: at for pack, at in _ages(vault, there - named - condemned) if at < first}
+    new = {pack: at for pack, at in _ages(vault, there - named - condemned) if is_old(at)}
     doomed = _doomed(due, lists, writers, named, there)
     if lease is not None and store.lists_late and (new or any(doomed.values())):
         # What a first look didn't see, since lists come late, a second one does: a writer, or a point. So nothing that
         # is needed is deleted or condemned, and a writer that is too late for both looks hears that it is lost
         sleep(store.lists_late)
         _keep_lease(vault, lease)
-        again = _look(vault, look.gone_into, sweep=True, now=now).seen
-        seen.said += again.said
+        again = _look(vault, look.gone_into, sweep=True, now=now)
+        look.said += again.said
         writers, named = [*writers, *again.writers], named | again.packs.keys()
         first = min((first, *(writer.began for writer in again.writers)))
         unsure = max(unsure, again.unsure)
         doomed = _doomed(due, lists, writers, named, there)
-    said += seen.said
+    said += look.said
     deleted, freed = 0, 0
     for number, packs_of in doomed.items():
-        going = [pack for pack, at in _ages(vault, packs_of) if at > unsure] if unsure > -math.inf else packs_of
+        going = [pack for pack, at in _ages(vault, packs_of) if is_sure(at)] if unsure > -math.inf else packs_of
         for pack in going:
             deleted, freed = deleted + 1, freed + _size(vault, pack)
             if lease is not None:
@@ -162,7 +171,7 @@ def _prune(vault: Vault, lease: bytes | None, look: "_Look", renewed: int, said:
                 store.delete(name_of(pack))
         if lease is not None and len(going) == len(packs_of):
             store.delete(f"condemned/{number}.json")
-    listed = [pack for pack, at in new.items() if pack not in named and unsure < at < first]
+    listed = [pack for pack, at in new.items() if pack not in named and is_sure(at) and is_old(at)]
     if listed and lease is not None:
         try:
             _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, listed)
@@ -173,15 +182,8 @@ def _prune(vault: Vault, lease: bytes | None, look: "_Look", renewed: int, said:
         store.remove_broken_off(first)
     waiting = len((condemned - named) & there) - deleted + len(listed)
     if vault.lock is None or lease is None:
-        return Pruned(len(seen.points), len(there), waiting, deleted, freed)
-    return Pruned(len(seen.points), len(there), waiting, deleted, *locks.free(vault), renewed)
-
-
-class _Look(NamedTuple):
-    now: float  # seconds, by the store's clock, before anything was looked at
-    there: set[bytes]  # packs
-    gone_into: set[tuple[bytes, int]]  # nodes of maps
-    seen: _Seen
+        return Pruned(len(look.points), len(there), waiting, deleted, freed)
+    return Pruned(len(look.points), len(there), waiting, deleted, *locks.free(vault), renewed)
 
 
 def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: float | None = None) -> _Look:
@@ -190,33 +192,34 @@ def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: 
     Of nodes that are in `gone_into` already, nothing is told again.
     """
     now = vault.store.now() if now is None else now
-    there = {pack for name in list(vault.store.names(names.PACKS)) if (pack := names.pack_in(name)) is not None}
-    seen = _Seen({}, [], {})
+    listed = [names.id_in(names.PACKS, name) for name in vault.store.names(names.PACKS)]
+    there = {bytes.fromhex(pack) for pack in listed if pack is not None}
+    look = _Look(now, there, gone_into)
     ends = _ends_of_holds(vault)
     tops = list[tuple[float, Top, str, Callable[[], float]]]()  # what each is of, and when what it needs was stored
 
     def unread(point: DamagedPoint) -> None:
-        seen.said.append(point.why)
-        seen.unsure = max(seen.unsure, _stored_at(vault, point.name, now))
+        look.said.append(point.why)
+        look.unsure = max(look.unsure, _stored_at(vault, point.name, now))
 
     for point in points(vault, damaged=unread):
-        until = seen.points[point.name] = ends.get(point.name, 0.0)
+        until = look.points[point.name] = ends.get(point.name, 0.0)
         stored = partial(_stored_at, vault, point.name, now)
         tops += [(until, top, point.called(key), stored) for key, top in point.disks.items()]
     # After the points: whoever is based on one that was gone by then is seen here
-    seen.writers = living(vault, now, sweep=sweep, damaged=seen.said.append)
-    for one in seen.writers:
+    look.writers = living(vault, now, sweep=sweep, damaged=look.said.append)
+    for one in look.writers:
         tops += [(0.0, base, f"what the backup {one.id} is based on", partial(float, one.began)) for base in one.bases]
     read = PackReader(vault).read
     # What several need is told of the first of them: so the one that needs it longest comes first
     for until, top, called, stored_at in sorted(tops, key=itemgetter(0), reverse=True):
         unknown = list[Damaged]()
         for _, _, entry in walk(top, read, vault.keys.digest, gone_into, unknown.append):
-            seen.packs.setdefault(entry.pack, until)
+            look.packs.setdefault(entry.pack, until)
         if unknown:
-            seen.said.append(f"The map of {called} can't be read: {unknown[0].message}")
-            seen.unsure = max(seen.unsure, stored_at())
-    return _Look(now, there, gone_into, seen)
+            look.said.append(f"The map of {called} can't be read: {unknown[0].message}")
+            look.unsure = max(look.unsure, stored_at())
+    return look
 
 
 def _stored_at(vault: Vault, point: str, now: float) -> float:
@@ -236,7 +239,7 @@ def _ends_of_holds(vault: Vault) -> dict[str, float]:
 def _condemned(vault: Vault, said: list[str]) -> Iterator[tuple[int, list[bytes]]]:
     """Yield the lists that are there, and their packs. One that can't be read has none: they are listed anew."""
     for name in sorted(vault.store.names(names.LISTS)):
-        if (number := names.list_in(name)) is None:
+        if (number := names.id_in(names.LISTS, name)) is None:
             continue
         try:
             packs = [bytes.fromhex(pack) for pack in read_object(name, vault.store.read(name))["packs"]]
@@ -245,7 +248,7 @@ def _condemned(vault: Vault, said: list[str]) -> Iterator[tuple[int, list[bytes]
         except (Damaged, KeyError, TypeError, ValueError):
             said.append(f"{name} can't be read: what is on it is condemned anew.")
             packs = []
-        yield number, packs
+        yield int(number), packs
 
 
 def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
@@ -280,9 +283,10 @@ def _ages(vault: Vault, packs: Iterable[bytes]) -> Iterator[tuple[bytes, float]]
             yield pack, vault.store.changed_at(name_of(pack))
 
 
-def _older(vault: Vault, name: str, moment: float) -> bool:
+def _is_due(vault: Vault, number: int, now: float, *, mend: bool) -> bool:
+    """Tell whether a list is older than the grace. `mend`: as `age_of` has it."""
     try:
-        return vault.store.changed_at(name) < moment
+        return age_of(vault, f"condemned/{number}.json", now, mend=mend) > vault.grace
     except NotFound:
         return False
 
@@ -326,8 +330,7 @@ def _take_lease(vault: Vault, said: list[str]) -> bytes:
 
 
 def _refuse_living(vault: Vault, now: float) -> str | None:
-    """Raise Conflict while another one prunes. Returns a sentence where that can't be one. A sentence where that can't
-    be one."""
+    """Raise Conflict while another one prunes. Returns a sentence where that can't be one."""
     try:
         quiet = now - vault.store.changed_at(_LEASE)
         told = vault.store.read(_LEASE)

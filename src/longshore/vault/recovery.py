@@ -6,8 +6,8 @@ Nothing of the vault has to be readable for it: what was locked stands below wha
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from longshore.vault import names
 from longshore.vault.holds import take_back_deletion
-from longshore.vault.names import point_in
 from longshore.vault.points import has_point
 from longshore.vault.store import Store
 from longshore.vault.vault import Vault
@@ -49,7 +49,7 @@ def recover(store: Store) -> Recovered:
     ]
     with ThreadPoolExecutor(TOGETHER, "longshore-recovery") as threads:
         found = sorted(name for name in threads.map(lambda one: bring(*one), lost) if name is not None)
-    points = tuple(point for name in found if (point := point_in(name)) is not None)
+    points = tuple(point for name in found if (point := names.id_in(names.POINTS, name)) is not None)
     others = tuple(name for name in found if not name.startswith(("points/", "packs/")))
     return Recovered(points, sum(name.startswith("packs/") for name in found), others)
 

@@ -12,9 +12,9 @@ import json
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from blake3 import blake3
@@ -182,6 +182,35 @@ class Wrapped:
         if cost["n"] * cost["r"] * cost["p"] > _MOST_SCRYPT:
             raise Damaged("A key of the vault asks for more memory or time than any of ours does.")
         return salt, cost
+
+
+_BARBICAN = "barbican"  # of a key's object, beside what the pass phrase has wrapped
+
+# By a secret's id. Raises NotFound, AccessDenied, Unreachable, ProviderError
+OpenSecret = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class InBarbican:
+    """The place of a pass phrase that nobody knows: Barbican keeps it, and whoever is to open the vault finds it."""
+
+    secret: str  # its id
+    auth_url: str  # of the Keystone before that Barbican; this, the region and the project are for people
+    region: str
+    project: str  # its id
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return {_BARBICAN: asdict(self)}
+
+    @classmethod
+    def of(cls, key: Mapping[str, Any]) -> "InBarbican | None":
+        """Read the place from a key's object. None: its pass phrase is somebody's own, or in nothing that is known
+        here."""
+        told = key.get(_BARBICAN)
+        if not isinstance(told, Mapping) or not isinstance(told.get("secret"), str):
+            return None
+        return cls(**{field.name: str(told.get(field.name, "")) for field in fields(cls)})
 
 
 def _unreadable() -> Damaged:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.vault.names import BEGINNING, key_in
+from longshore.vault.names import BEGINNING, KEYS, id_in
 
 if TYPE_CHECKING:
     from longshore.vault.versions import Versions
@@ -73,7 +73,7 @@ class Store(ABC):
 
     @abstractmethod
     def probe(self) -> None:
-        """Raise InvalidInput when the store doesn't keep what was written from being overwritten."""
+        """Raise InvalidInput when the store doesn't keep what was written from being overwritten, or will delete it."""
 
     @property
     def versions(self) -> "Versions":
@@ -81,14 +81,13 @@ class Store(ABC):
         deleted."""
         raise InvalidInput(f"{self} keeps nothing of what is deleted.", advice="It takes a bucket with object lock.")
 
-    @abstractmethod
-    def lock_all(self) -> None:
+    def lock_all(self) -> None:  # noqa: B027 nothing to do where nothing is locked
         """Lock what a vault that is being made has so far, where the store locks."""
 
-    @abstractmethod
-    def kept_until(self, name: str) -> float | None:
+    def kept_until(self, _name: str) -> float | None:
         """Return the seconds, by the store's clock, up to which the object's bytes stay, whoever deletes it. None: they
         don't."""
+        return None
 
     @abstractmethod
     def begin(self) -> Begun:
@@ -170,7 +169,7 @@ def is_left(name: str, data: bytes) -> bool:
 
     if name in BEGINNING:
         return data == (files("longshore.vault") / "left" / name).read_bytes()
-    return key_in(name) is not None and b'"wrapped"' in data and b'"passphrase"' in data
+    return id_in(KEYS, name) is not None and b'"wrapped"' in data and b'"passphrase"' in data
 
 
 def there_already(store: object, how: str, another: str) -> Conflict:

@@ -1,11 +1,10 @@
 """Quantities of a vault: what it holds, how fast it grows, when its room ends, and whose points are in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from longshore.vault.points import DamagedPoint, Point, point_names, read_points
+from longshore.vault.points import Point, folder_in, point_names, read_points
 from longshore.vault.vault import Vault
 
 _LATELY = 30 * 86400.0  # seconds that growth is judged by
@@ -55,9 +54,10 @@ def _full_at(free: int | None, per_day: float | None) -> datetime | None:
 
 def of_machines(vault: Vault) -> list[OfMachine]:
     """Return the points by machine, by name: of each the first and the last point are read, where they can be."""
-    names = sorted(point_names(vault), key=_folder)  # stays in the order of time in each
-    folders = [list(found) for _, found in groupby(names, key=_folder)]
-    ends = dict(_read(vault, [name for found in folders for name in dict.fromkeys((found[0], found[-1]))]))
+    names = sorted(point_names(vault), key=folder_in)  # stays in the order of time in each
+    folders = [list(found) for _, found in groupby(names, key=folder_in)]
+    wanted = [name for found in folders for name in dict.fromkeys((found[0], found[-1]))]
+    ends = {found.name: found for found in read_points(vault, wanted) if isinstance(found, Point)}
     told = [_of_machine(found, ends.get(found[0]), ends.get(found[-1])) for found in folders]
     return sorted(told, key=lambda one: one.machine.casefold())
 
@@ -66,13 +66,3 @@ def _of_machine(names: list[str], oldest: Point | None, newest: Point | None) ->
     known = newest or oldest
     machine = known.machine_name if known else ""
     return OfMachine(machine, len(names), oldest.moment if oldest else None, newest.moment if newest else None)
-
-
-def _read(vault: Vault, names: list[str]) -> Iterator[tuple[str, Point]]:
-    for found in read_points(vault, names):
-        if not isinstance(found, DamagedPoint):
-            yield found.name, found
-
-
-def _folder(name: str) -> str:
-    return name.partition("/")[0]

@@ -11,15 +11,23 @@ from typing import Any, Literal
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.vault import names
-from longshore.vault.errors import Damaged, WrongKey
+from longshore.vault.errors import ARCHIVED, Damaged, WrongKey
 from longshore.vault.geometry import BLOCK, FANOUT
-from longshore.vault.in_barbican import InBarbican, OpenSecret
 from longshore.vault.makers import User
-from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, read_own_sum, with_own_sum, wrong_key
+from longshore.vault.sealing import (
+    KEY,
+    InBarbican,
+    OpenSecret,
+    Plain,
+    Sealed,
+    Wrapped,
+    read_own_sum,
+    with_own_sum,
+    wrong_key,
+)
 from longshore.vault.store import Store
 
 FORMAT = "longshore vault 1"
-DESCRIPTION = "vault.json"
 _LEFT = ("README.txt", "restore.py")
 GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
 MOST_KEYS = 32  # that are tried: each has the pass phrase stretched anew
@@ -104,7 +112,7 @@ class Vault:
             except Conflict:
                 made.remove(name)
                 raise
-            if name == _key_name(id_):
+            if name == names.key_name(id_):
                 key_written()
 
         try:
@@ -115,11 +123,11 @@ class Vault:
             with suppress(LongshoreError):  # what went wrong first is told
                 store.discard(made)
             raise
-        return cls(id_, store, keys, grace, lock, _key_name(id_) if isinstance(keys, Sealed) else "")
+        return cls(id_, store, keys, grace, lock, names.key_name(id_) if isinstance(keys, Sealed) else "")
 
     def discard(self) -> None:
         """Remove a vault that has just been made, and is not to be."""
-        self.store.discard([DESCRIPTION, *_LEFT, _key_name(self.id)])
+        self.store.discard([names.DESCRIPTION, *_LEFT, names.key_name(self.id)])
 
     @classmethod
     def open(
@@ -162,7 +170,7 @@ def _fill(  # noqa: PLR0917
     keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
     if isinstance(keys, Sealed) and pass_phrase is not None:
         wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
-        create(_key_name(id_), with_own_sum({**wrapped.told, **(kept.told if kept else {})}))
+        create(names.key_name(id_), with_own_sum({**wrapped.told, **(kept.told if kept else {})}))
     for name in _LEFT:
         create(name, (files("longshore.vault") / "left" / name).read_bytes())
     changing = features if lock is None else [*features, LOCKING]
@@ -179,25 +187,20 @@ def _fill(  # noqa: PLR0917
     }
     if lock is not None:
         description["lock"] = lock
-    create(DESCRIPTION, with_own_sum(description))
+    create(names.DESCRIPTION, with_own_sum(description))
     return keys
 
 
 def _refuse_robbed(store: Store, keys: Plain, id_: str) -> None:
     """Raise Conflict when whoever made another vault there at the same time has taken this one's key for a remnant."""
-    if isinstance(keys, Sealed) and not store.has(_key_name(id_)):
+    if isinstance(keys, Sealed) and not store.has(names.key_name(id_)):
         raise Conflict(f"Somebody else has just made a vault in {store}, too.", advice="Begin again.")
-
-
-def _key_name(id_: str) -> str:
-    """Return the name of a vault's first key."""
-    return f"keys/{id_}.json"
 
 
 def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
     """Return the store, so that it locks if this vault does, and the vault's description."""
     told = _description(store, use)
-    return (store if told.get("lock") is None else _locked(store, locked_for(told))), told
+    return (store if told.get("lock") is None else _locked(store, float(told["lock"]) + float(told["grace"]))), told
 
 
 def _locked(store: Store, lock: float) -> Store:
@@ -206,16 +209,11 @@ def _locked(store: Store, lock: float) -> Store:
     return locked(store, lock)
 
 
-def locked_for(told: Mapping[str, Any]) -> float:
-    """Return the seconds for which what is new is locked, by a vault's description."""
-    return float(told["lock"]) + float(told["grace"])
-
-
 def _description(store: Store, use: Use) -> dict[str, Any]:
     """Read the description as it was written at first, where the store keeps that: whoever writes it again makes no
     other vault of it."""
     try:
-        told = read_own_sum(DESCRIPTION, store.read_first(DESCRIPTION))
+        told = read_own_sum(names.DESCRIPTION, store.read_first(names.DESCRIPTION))
         features = told["features"][use]
         known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
         known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
@@ -226,12 +224,15 @@ def _description(store: Store, use: Use) -> dict[str, Any]:
             f"There is no vault in {store}.",
             advice="Is it mounted, or was it deleted (longshore vault recover)? To make one: longshore vault create.",
         ) from None
-    except (KeyError, TypeError, ValueError):
-        raise _unreadable(store) from None
-    except Damaged:
-        raise _unreadable(store) from None
+    except (Damaged, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, Damaged) and error.code == ARCHIVED:
+            raise
+        sound = False
     if not sound:
-        raise _unreadable(store)
+        raise Damaged(
+            f"{names.DESCRIPTION} of the vault {store} isn't what was written.",
+            advice="Put it back from a copy of the vault; in a bucket with object lock: longshore vault recover.",
+        )
     if not known or strange:
         raise InvalidInput(
             f"The vault in {store} has what this release doesn't know "
@@ -239,13 +240,6 @@ def _description(store: Store, use: Use) -> dict[str, Any]:
             advice=f"Use a later release to {use} it.",
         )
     return told
-
-
-def _unreadable(store: Store) -> Damaged:
-    return Damaged(
-        f"{DESCRIPTION} of the vault {store} isn't what was written.",
-        advice="Put it back from a copy of the vault; in a bucket with object lock: longshore vault recover.",
-    )
 
 
 def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, str]:
@@ -311,7 +305,7 @@ def _keys(store: Store, damaged: Callable[[str], None] = lambda _name: None) -> 
     """
     found = []
     for name in store.names(names.KEYS):
-        if names.key_in(name) is None:
+        if names.id_in(names.KEYS, name) is None:
             continue
         try:
             told = read_own_sum(name, store.read(name))

@@ -7,7 +7,7 @@ from itertools import islice
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, Top, TreeEntry
 from longshore.vault.packs import PackReader, name_of
-from longshore.vault.points import DamagedPoint, point_names, read_points
+from longshore.vault.points import DamagedPoint, has_point, point_names, read_points
 from longshore.vault.tree import read_node
 from longshore.vault.vault import Vault
 
@@ -51,11 +51,15 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
         if isinstance(point, DamagedPoint):
             faults.append(Damage(point.name, "", 0, 0, point.why))
             continue
+        of_point: list[Damage] = []
         for key, top in point.disks.items():
             # Whoever goes by this has to hear of each point that is hurt, however many ranges of others are told
-            most = max(1, MOST_TOLD - len(faults))
+            most = max(1, MOST_TOLD - len(faults) - len(of_point))
             for offset, length, why in islice(checked.faults(top), most):
-                faults.append(Damage(point.name, key, offset, min(length, top.size - offset), why, point.machine_name))
+                left = min(length, top.size - offset)
+                of_point.append(Damage(point.name, key, offset, left, why, point.machine_name))
+        if of_point and has_point(vault, point.name):  # else it was deleted meanwhile, and what it had is pruned
+            faults += of_point
     return Verified(len(wanted), checked.blocks, tuple(faults), frozenset(checked.packs))
 
 

@@ -8,7 +8,7 @@ import logging
 import re
 import ssl
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -25,7 +25,9 @@ _MODE = "COMPLIANCE"  # of GOVERNANCE whoever may bypass it can delete what is l
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "405"}
 _REFUSED = {"AccessDenied", "ObjectLocked", "InvalidRequest"}  # what servers say of a version that is locked
 _NO_LOCK = {"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"}
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes of which nothing is read at once
 _NEEDED = ("packs/", "points/", "holds/", "keys/")
+_WORKING = ("writers/", "condemned/", "plans/")
 _AT_TOP = ("vault.json", *BEGINNING)
 _Answer = TypeVar("_Answer")
 
@@ -62,17 +64,6 @@ class History:
         return bool(self.versions) and not self.hidden and self.versions[0].tag != self.first.tag
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The address and credentials by which the server is reached."""
-
-    endpoint: str  # empty: Amazon's
-    region: str
-    access_key: str
-    secret_key: str
-    ca_file: str
-
-
 class Versions:
     """Versions of the objects of one bucket below a prefix. May be used from several threads.
 
@@ -80,9 +71,10 @@ class Versions:
     """
 
     def __init__(
-        self, account: Account, bucket: str, prefix: str, explained: Callable[[str, str], LongshoreError]
+        self, told: Mapping[str, str], bucket: str, prefix: str, explained: Callable[[str, str], LongshoreError]
     ) -> None:
-        self._account = account
+        """Open nothing yet. `told`: how the server is reached, as `Bucket.told` has it."""
+        self._told = told
         self._bucket = bucket
         self._below = f"{prefix}/" if prefix else ""
         self._explained = explained
@@ -93,14 +85,14 @@ class Versions:
         from botocore.config import Config
 
         logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs each request's signature
-        told = self._account
+        told = self._told
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=told.endpoint or None,
-            region_name=told.region,
-            aws_access_key_id=told.access_key,
-            aws_secret_access_key=told.secret_key,
-            verify=told.ca_file or ssl.get_default_verify_paths().cafile or True,
+            endpoint_url=told["endpoint"] or None,
+            region_name=told["region"],
+            aws_access_key_id=told["access_key"],
+            aws_secret_access_key=told["secret_key"],
+            verify=told["ca_file"] or ssl.get_default_verify_paths().cafile or True,
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
@@ -131,6 +123,30 @@ class Versions:
         if told.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
             raise InvalidInput(f"The bucket {self._bucket} was made without object lock.", advice=advice)
 
+    def refuse_deleting(self) -> None:
+        """Raise InvalidInput when the bucket has a lifecycle rule that deletes or archives what is below the prefix, as
+        far as the bucket lets us see its rules."""
+        try:
+            told = self._call(lambda: self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket))
+        except _Refused:  # there is none, or we may not ask
+            return
+        places = [self._below + one for one in (*_NEEDED, *_WORKING, *_AT_TOP)]  # others may share the bucket's top
+        for rule in told.get("Rules", ()):
+            chosen = rule.get("Filter", {})
+            chosen = chosen.get("And", chosen)
+            if "Tag" in chosen or chosen.get("Tags"):  # nothing of a vault has any
+                continue
+            beginning = chosen.get("Prefix", rule.get("Prefix", ""))
+            ours = any(one.startswith(beginning) or beginning.startswith(one) for one in places)
+            archives = any(one.get("StorageClass") in _ARCHIVES for one in rule.get("Transitions", ()))
+            deletes = {"Days", "Date"} & rule.get("Expiration", {}).keys()
+            if rule["Status"] == "Enabled" and ours and (archives or deletes):
+                raise InvalidInput(
+                    f"A lifecycle rule of the bucket {self._bucket} ({rule.get('ID', 'without a name')!a}) "
+                    f"{'deletes' if deletes else 'archives'} what is in the vault, so that it can't be restored.",
+                    advice="Take the rule away, or have it leave the vault's prefix alone.",
+                )
+
     def of(self, name: str) -> History:
         """Return the versions of one object. One without versions has an empty history."""
         return dict(self._listed(name)).get(name, History())
@@ -144,6 +160,8 @@ class Versions:
         words: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._below + below}
         while True:
             page = self._ask(below, partial(self._client.list_object_versions, **words))
+            if "Name" not in page:  # it is no list of S3's, but a page that some proxy has sent
+                raise self._explained(below, "")
             for told in page.get("Versions", ()):
                 version = Version(told["VersionId"], told["ETag"], told["Size"], told["LastModified"].timestamp())
                 found[told["Key"].removeprefix(self._below)].versions.append(version)
@@ -211,10 +229,12 @@ class Versions:
         return found
 
     def _is_locked(self, name: str, version: str) -> bool:
+        """Tell whether a version is locked at all: also so that somebody can undo it, or without an end."""
         try:
-            return self.locked_until(name, version) > 0
+            told = self._head(name, version)
         except NotFound:
             return False
+        return "ObjectLockMode" in told or told.get("ObjectLockLegalHoldStatus") == "ON"
 
     def _head(self, name: str, version: str) -> dict[str, Any]:
         at = self._at(name, version)

@@ -41,8 +41,8 @@ def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> tuple[Top,
     Whoever is based on a point looks afterwards whether that is still there. Raises WriterLost, and Damaged when the
     writer is there and can't be read.
     """
-    lists = (names.list_in(name) for name in vault.store.names(names.LISTS))
-    seen = max((number for number in lists if number is not None), default=0)
+    lists = (names.id_in(names.LISTS, name) for name in vault.store.names(names.LISTS))
+    seen = max((int(number) for number in lists if number is not None), default=0)
     told = {"seen": seen, "began": vault.store.now(), "bases": [base.told() for base in bases]}
     try:
         vault.store.create(_object(writer_id), json.dumps(told).encode())
@@ -100,10 +100,10 @@ def living(
     """
     found = []
     for name in list(vault.store.names(names.WRITERS)):
-        if (writer_id := names.writer_in(name)) is None:
+        if (writer_id := names.id_in(names.WRITERS, name)) is None:
             continue
         try:
-            if now - vault.store.changed_at(name) > vault.grace:
+            if age_of(vault, name, now, mend=sweep) > vault.grace:
                 if sweep:
                     vault.store.delete(name)
                 continue
@@ -117,6 +117,15 @@ def living(
                 "way, remove it."
             )
     return found
+
+
+def age_of(vault: Vault, name: str, now: float, *, mend: bool) -> float:
+    """Return how many seconds ago a writer or a list was changed. `mend`: one that a clock which was ahead has dated
+    further than a grace into the future, and that would be young until then, is touched. Raises NotFound."""
+    age = now - vault.store.changed_at(name)
+    if mend and age < -vault.grace:
+        vault.store.touch(name)
+    return age
 
 
 def _read(vault: Vault, writer_id: str) -> Writer:

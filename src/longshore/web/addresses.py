@@ -1,6 +1,6 @@
 """Addresses: those that a page sends a browser to, and where a browser is."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 
@@ -13,6 +13,11 @@ def back_to(address: str) -> str:
         return "/ui/"
     own = not said.scheme and not said.netloc and address.startswith("/ui/") and "\\" not in address
     return address if own and address.isprintable() else "/ui/"
+
+
+def here(request: Request) -> str:
+    """Return the address that a request asks for, with its question; names of strangers in it are quoted."""
+    return quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
 
 
 def origin_of(url: str) -> str:

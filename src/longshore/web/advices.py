@@ -31,7 +31,7 @@ _ON_PAGES = {
     **dict.fromkeys(("guest-not-inspected", "guest-several-systems", "guest-encrypted"), _LAND),
     **dict.fromkeys(("guest-root-not-in-fstab", "guest-os-unsupported", "windows-drivers-missing"), _LAND),
     **dict.fromkeys(("guest-read-only", "guest-no-inodes", "guest-part-not-mounted"), _LAND),
-    **dict.fromkeys(("guest-no-kernel", "guest-no-initramfs-tool"), _LAND),
+    **dict.fromkeys(("guest-no-kernel", "guest-no-initramfs-tool", "guest-no-boot-menu"), _LAND),
     "guest-os-unknown": _UNKNOWN,
     **dict.fromkeys(("as-is-no-hardware", "guest-no-virtio"), _CONVERT),
     **dict.fromkeys(

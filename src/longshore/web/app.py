@@ -1,6 +1,5 @@
 """The pages as an application: their routes, who may open them, and what is shown when something is refused."""
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from longshore.web.accepted_language import COOKIE as LANGUAGE_COOKIE
 from longshore.web.accepted_language import InTheirLanguage
 from longshore.web.addresses import back_to
 from longshore.web.advices import on_page
-from longshore.web.asking import ApiClient
+from longshore.web.asking import ApiClient, unforeseen
 from longshore.web.forms import FOREIGN, WORKS, read_form
 from longshore.web.page import Handler, Page
 from longshore.web.pages import (
@@ -60,7 +59,6 @@ from longshore.web.rendering import STATIC, THEMES, render
 from longshore.web.visit import Door, Visit, not_allowed
 from longshore.wording.texts import LANGUAGES, _
 
-_log = logging.getLogger("longshore.web")
 SUBJECTS = (
     *(overview, machines, providers, provider_changes, plans, plan_files, wizard),
     *(migrations, chosen_migrations, conversions),
@@ -70,7 +68,7 @@ SUBJECTS = (
     *(administration, limits, channels, tenants, wall_links),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
-_STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
+_STATUS |= {"identity-unavailable": 503, "too-many-requests": 429, "unforeseen": 500}
 _CHOICE_LASTS = 365 * 86400  # seconds
 
 
@@ -91,15 +89,14 @@ def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starle
                 visit = await visit_of(request)
                 if isinstance(visit, Response):
                     return visit
-                async with ApiClient(api, visit) as asking:
-                    rules = (await asking.get(Me, "/v1/me")).rules
-                    request.state.visit = replace(visit, rules=frozenset(rules))
-                    if page.rule and page.rule not in rules:
-                        raise not_allowed()
-                    if request.method == "POST":
-                        request.state.form = await read_form(request, visit.form_token, page.largest)
-                    request.state.asking = asking
-                    return await page.handler(request)
+                request.state.asking = asking = ApiClient(api, visit)
+                rules = (await asking.get(Me, "/v1/me")).rules
+                request.state.visit = replace(visit, rules=frozenset(rules))
+                if page.rule and page.rule not in rules:
+                    raise not_allowed()
+                if request.method == "POST":
+                    request.state.form = await read_form(request, visit.form_token, page.largest)
+                return await page.handler(request)
             except LongshoreError as error:
                 return await door.ended(request) if error.code == "unauthenticated" else refused(request, error)
 
@@ -184,12 +181,7 @@ async def _missing(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    _log.error("%s failed", request.url.path, exc_info=error)
-    if request.app.state.door.alone:
-        said = _("Something failed that nobody foresaw. The terminal where the pages were started says more.")
-    else:
-        said = _("Something failed that nobody foresaw. The server's log says more.")
-    return _told(request, 500, said)
+    return refused(request, unforeseen(request.url.path, error, alone=request.app.state.door.alone))
 
 
 def _told(request: Request, status: int, message: str, advice: str = "") -> Response:

@@ -1,19 +1,25 @@
 """Questions of pages to the REST API, in this process: as any caller, so that nothing is shown that they may not
 see."""
 
+import logging
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
+from uuid import uuid4
 
-import httpx
 from pydantic import TypeAdapter
-from starlette.types import ASGIApp
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longshore.client.wires import ANSWER_WITHIN, fault_of, left_out_in
+from longshore.client.in_process import BAD, ask, scope_of
+from longshore.client.wires import fault_of, left_out_in
+from longshore.errors import LongshoreError
 from longshore.web.visit import Visit
+from longshore.wording.texts import _
 
 T = TypeVar("T")
+_log = logging.getLogger("longshore.web")
+_PASSED = (b"content-type", b"content-disposition", b"content-length", b"x-content-type-options")
 
 
 class ApiClient:
@@ -24,31 +30,24 @@ class ApiClient:
     """
 
     def __init__(self, api: ASGIApp, visit: Visit) -> None:
-        self.api = api
-        # The audit names the browser's address
-        self._client = (visit.address or "127.0.0.1", 0)
-        transport = httpx.ASGITransport(api, raise_app_exceptions=False, client=self._client)
-        headers = {"X-Auth-Token": visit.token} if visit.token else {}
-        self._headers = headers
-        self._http = httpx.AsyncClient(
-            transport=transport, base_url="http://pages", timeout=ANSWER_WITHIN, headers=headers
-        )
+        self._api = api
+        self._address = visit.address or "127.0.0.1"  # the audit names the browser's
+        self._headers = {"X-Auth-Token": visit.token} if visit.token else {}
         self.left_out: list[str] = []  # ids of what lists couldn't have in them
         self._everything = {"all_projects": "true"} if visit.everything else {}
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.aclose()
-
     async def get(self, kind: type[T], path: str, /, **asked: Any) -> T:
-        return await self._ask(kind, "GET", path, asked=asked)
+        return await self.ask(kind, "GET", path, **asked)
+
+    async def tried(self, kind: type[T], path: str, /, **asked: Any) -> tuple[T | None, LongshoreError | None]:
+        """Return the answer to a GET or, where it is refused, None and why."""
+        try:
+            return await self.get(kind, path, **asked), None
+        except LongshoreError as error:
+            return None, error
 
     async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None, /, **asked: Any) -> T:
-        return await self._ask(kind, "POST", path, body, asked)
+        return await self.ask(kind, "POST", path, body, **asked)
 
     async def ask(
         self,
@@ -62,46 +61,61 @@ class ApiClient:
         **asked: Any,
     ) -> T:
         """Ask the API and return its answer. `version`: only if what is to be changed still has it."""
-        return await self._ask(kind, method, path, body, asked, version)
-
-    async def _ask(  # noqa: PLR0917
-        self,
-        kind: type[T],
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        asked: Mapping[str, Any] | None = None,
-        version: str | None = None,
-    ) -> T:
-        query = self._query(asked or {})
-        headers = {"If-Match": f'"{version}"'} if version is not None else {}
-        answer = await self._http.request(method, f"{path}?{query}" if query else path, json=body, headers=headers)
-        if answer.status_code >= 400:
-            raise fault_of(answer.status_code, answer.content)
-        self.left_out += left_out_in(answer.headers)
-        found: T = TypeAdapter(kind).validate_json(answer.content or b"null")
+        headers = self._headers | ({"If-Match": f'"{version}"'} if version is not None else {})
+        where = self._with_query(path, asked)
+        try:
+            status, content = await ask(
+                self._api, method, where, body, headers=headers, address=self._address, hear=self._hear
+            )
+        except Exception as error:  # noqa: BLE001 a server tells of it itself, one person's service raises it
+            raise unforeseen(path, error, alone=True) from None
+        if status >= BAD:
+            raise fault_of(status, content)
+        found: T = TypeAdapter(kind).validate_json(content or b"null")
         return found
 
-    def scope(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the ASGI scope of a GET that the API answers piece by piece has otherwise than the page's."""
-        headers = {"Host": "pages", **self._headers}
-        return {
-            "method": "GET",
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": self._query(asked).encode(),
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-            "client": self._client,
-            "state": {},
-        }
+    def passed_on(self, path: str, /, **asked: Any) -> Response:
+        """Return the API's answer to a GET as it comes: a file may be larger than memory.
 
-    def _query(self, asked: Mapping[str, Any]) -> str:
-        """Return the query string of a request.
-
-        Each value of a list is a parameter by itself, and empty ones are left out.
+        It ends when the browser goes away, as any answer does.
         """
+        return _Passed(self._api, scope_of("GET", self._with_query(path, asked), self._headers, self._address))
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        self.left_out += left_out_in(headers)
+
+    def _with_query(self, path: str, asked: Mapping[str, Any]) -> str:
+        """Return a path with a query: each value of a list is a parameter by itself, and empty ones are left out."""
         said = {name: value for name, value in asked.items() if value not in (None, "")} | self._everything
-        return urlencode([(name, _plain(one)) for name, value in said.items() for one in _each(value)])
+        query = urlencode([(name, _plain(one)) for name, value in said.items() for one in _each(value)])
+        return f"{path}?{query}" if query else path
+
+
+def unforeseen(path: str, error: Exception, *, alone: bool) -> LongshoreError:
+    """Log what nobody foresaw, and return what the viewer is told of it. `alone`: the pages are one person's."""
+    reference = f"req-{uuid4()}"
+    _log.error("%s failed: %s", path, reference, exc_info=error)
+    if alone:
+        said = _("Something failed that nobody foresaw. The terminal where the pages were started says more of %(id)s.")
+    else:
+        said = _("Something failed that nobody foresaw. The server's log says more of %(id)s.")
+    return LongshoreError(said % {"id": reference}, code="unforeseen")
+
+
+class _Passed(Response):
+    def __init__(self, api: ASGIApp, asked: Scope) -> None:
+        super().__init__()
+        self._api = api
+        self._asked = asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def passed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name, value) for name, value in message["headers"] if name.lower() in _PASSED]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._api(self._asked, receive, passed)
 
 
 def _each(value: Any) -> list[Any]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,10 +15,10 @@ from starlette.requests import Request
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.processes.apart import Work
 from longshore.web.advices import on_page
-from longshore.web.page import USUAL
 from longshore.wording.texts import _, marked
 
 TOKEN = "form_token"  # noqa: S105 the field's name
+USUAL = 64 << 10  # bytes
 _MOST = 20_000  # fields
 _AT_ONCE = 16 << 10  # bytes that are taken apart where everybody waits
 _WITHIN = 60.0  # seconds for a whole form, however steadily it trickles
@@ -28,6 +28,11 @@ FOREIGN = "foreign-form"
 # What the service says of a field, for the catalogues
 SAID = (
     marked("A name has a to z, 0 to 9, dots, dashes and underscores, 100 at most, and begins with a letter or digit."),
+    marked("it is empty."),
+    marked("it is missing."),
+    marked("it has to be a number."),
+    marked("it has to be a whole number."),
+    marked("it has to be a text."),
 )
 
 
@@ -42,9 +47,14 @@ def not_a_moment() -> str:
     return _("That isn't a moment: write it as 2026-12-01T02:00.")
 
 
+def whole(text: str) -> int | None:
+    """Return the whole number that was typed; None for anything else, and for more than nine digits."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
-    fields: Mapping[str, list[str]]
+    fields: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
         """Return the field's text without space around it; empty when it wasn't sent."""
@@ -197,8 +207,9 @@ def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str] | N
     `plain`: by field what is said where the service speaks of a value's form, as programs want it.
     """
     bare = trouble.message.removeprefix(f"{trouble.field}: ")
-    said = _(trouble.message) if bare == trouble.message else (plain or {}).get(field, bare)
+    said = _(trouble.message) if bare == trouble.message else (plain or {}).get(field) or _(bare)
     said = said.removeprefix(f'"{field}": ')  # which the label says
+    said = f"I{said[1:]}" if said.startswith("it ") else said  # it was behind the field's name
     return Markup("{} {}").format(said, on_page(trouble.advice, trouble.code)).strip()
 
 

@@ -18,7 +18,7 @@ from longshore.api.me import Me
 from longshore.configuration import ServiceSettings
 from longshore.errors import LongshoreError
 from longshore.model.session import PasscodeWanted, Session
-from longshore.web.addresses import address_of, back_to, origin_of
+from longshore.web.addresses import address_of, back_to, here, origin_of
 from longshore.web.asking import ApiClient
 from longshore.web.cookies import Cookies
 from longshore.web.forms import FOREIGN, Form, read_form
@@ -98,7 +98,7 @@ class Login:
         if session is None:
             return self._to_login(request, "ended" if self._cookies.session in request.cookies else "")
         if session.project_id is None and not anywhere:
-            return RedirectResponse(f"/ui/project?to={quote(_here(request), safe='')}", 303)
+            return RedirectResponse(f"/ui/project?to={quote(here(request), safe='')}", 303)
         return self._visit(request, session)
 
     async def leave(self, request: Request) -> Response:
@@ -228,9 +228,9 @@ class Login:
         """
         visit = self._visit(request, session)
         if session.project_id is not None:
-            async with ApiClient(request.app.state.api, replace(visit, everything=False)) as asking:
-                with suppress(LongshoreError):
-                    return replace(visit, rules=frozenset((await asking.get(Me, "/v1/me")).rules))
+            asking = ApiClient(request.app.state.api, replace(visit, everything=False))
+            with suppress(LongshoreError):
+                return replace(visit, rules=frozenset((await asking.get(Me, "/v1/me")).rules))
         return visit
 
     # Sessions
@@ -278,16 +278,12 @@ class Login:
         if "hx-request" in request.headers:  # the page that is open says that it isn't up to date
             return Response(status_code=401)
         if request.method == "GET":
-            to = _here(request)
+            to = here(request)
         elif to := self._page_of_form(request):
             note = "form"
         else:
             to = "/ui/"
         return RedirectResponse(f"/ui/login?to={quote(to, safe='')}{f'&note={note}' if note else ''}", 303)
-
-
-def _here(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _status_of(trouble: LongshoreError) -> int:

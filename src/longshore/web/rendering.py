@@ -1,7 +1,7 @@
 """Pages of templates. All that is put into one is escaped there."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -15,18 +15,19 @@ from starlette.responses import Response
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
+from longshore.web.addresses import here
 from longshore.web.advices import advice_about, in_english, meaning_on_page, on_page, said_on_page
 from longshore.web.forms import Form, not_a_moment, told_of
 from longshore.web.later import DeferredText
 from longshore.web.visit import Visit
+from longshore.wording.doubts import doubt_in_words
 from longshore.wording.events import event_in_words
 from longshore.wording.figures import size
-from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
+from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of, why_queued
 from longshore.wording.kept_by import kept_by
 from longshore.wording.language import decimal, language
 from longshore.wording.meanings import has_particulars
 from longshore.wording.progress import figures, moves, moving, pace
-from longshore.wording.queue import why_queued
 from longshore.wording.texts import LANGUAGES, _
 
 STATIC = Path(__file__).parent / "static"
@@ -53,6 +54,7 @@ def environment(inside: bool = False) -> Environment:
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters |= {"in_english": in_english, "meaning": meaning_on_page, "has_particulars": has_particulars}
     made.filters |= {"urlencode": part, "kept_by": kept_by, "event_in_words": event_in_words}
+    made.filters["doubt_in_words"] = doubt_in_words
     made.globals |= {
         "asset": _asset,
         "figures": figures,
@@ -75,7 +77,7 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> R
     door = request.app.state.door
     frame: Mapping[str, Any] = {
         "path": request.url.path,
-        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": here(request),
         "form_token": (visit.form_token if visit else None) or "",
         "visit": visit,
         "may": visit.may if visit else _nothing,
@@ -145,6 +147,23 @@ def confirm(
         timed=timed,
         wrong=told_of(trouble, TIMES, dict.fromkeys(TIMES, not_a_moment()))["wrong"],
     )
+
+
+def show_form(  # noqa: PLR0917
+    request: Request,
+    template: str,
+    said: Form,
+    trouble: LongshoreError | None,
+    fields: Collection[str] = (),
+    plain: Mapping[str, str] | None = None,
+    called: Mapping[str, str] | None = None,
+    /,
+    **more: Any,
+) -> Response:
+    """Return the page of a form, with what is `said` there. `trouble`: why that was refused; `fields`, `plain` and
+    `called`: see told_of."""
+    status = 200 if trouble is None else 400
+    return render(request, template, status, said=said, **more, **told_of(trouble, fields, plain, called))
 
 
 def shown_moment(moment: datetime | str | None) -> Markup:

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
+from longshore.web.forms import whole
 from longshore.wording.texts import _
 
 T = TypeVar("T")
@@ -23,8 +24,13 @@ def links_of(request: Request, columns: Mapping[str, str], name: str = "sort") -
     for called, text in columns.items():
         how = {called: "ascending", f"-{called}": "descending"}.get(sort, "")
         then = urlencode([*others, (name, f"-{called}" if sort == called else called)])
-        found[_(text)] = f"{quote(request.url.path)}?{then}", how
+        found[_(text)] = f"{quote(request.scope['path'])}?{then}", how
     return found
+
+
+def offset_of(request: Request) -> int:
+    """Return the number of the first row that a page of a table is to show, by its address."""
+    return whole(request.query_params.get("offset", "")) or 0
 
 
 def sorted_so(

@@ -54,8 +54,7 @@ class SharedWall:
             return self._over(request)
         visit = Visit(form_token=None, address=address_of(request), project_id=link.project_id)
         request.state.visit = visit
-        async with ApiClient(_as_reader(request.app.state.api, link.project_id), visit) as asking:
-            said = await standing(asking)
+        said = await standing(ApiClient(_as_reader(request.app.state.api, link.project_id), visit))
         return render(request, "wall.html", live=True, link=link, now=datetime.now(UTC), **said)
 
     async def _link(self, key: str) -> WallLink | None:
@@ -72,7 +71,7 @@ def _as_reader(api: ASGIApp, project_id: str) -> ASGIApp:
     """Return the API as somebody sees it who has the role reader in a project, and nothing else."""
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["reader_of"] = project_id
+        scope["state"]["reader_of"] = project_id
         await api(scope, receive, send)
 
     return asked

@@ -26,6 +26,7 @@ TEXTS = (
     marked("%(disk)s: what has arrived of it isn't known, and all of it is copied: %(why)s"),
     marked("%(gone)s of %(all)s pack(s) are removed, %(bytes)s bytes%(more)s."),
     marked("%(gone)s of %(all)s pack(s) are removed, %(bytes)s bytes; %(count)s more may go by a prune a day later."),
+    marked("%(left)s point(s) were deleted in the other vault. They aren't copied: its lock keeps them."),
     marked("%(name)s can't be looked into beforehand: %(why)s %(then)s"),
     marked("%(name)s couldn't be frozen: each of its disks is as it was at a moment of its own."),
     marked("%(name)s couldn't be marked at its source: %(why)s %(then)s"),
@@ -54,6 +55,7 @@ TEXTS = (
     marked("%(why)s No further tier begins."),
     marked("%(why)s Now all of %(point)s is copied, without the point before."),
     marked("%(why)s The backup begins without it."),
+    marked("%(word)s is %(name)s (%(ref)s) now. It was %(before)s (%(former)s)."),
     marked("A floating IP is missing: %(why)s"),
     marked("A plan isn't copied: %(why)s"),
     marked("A proof has ended: %(good)s of %(all)s point(s) were restored and seen up."),
@@ -302,18 +304,23 @@ _LONGEST = 2000  # characters: what is longer has a stranger's text in it, and i
 
 def event_in_words(text: str) -> str:
     """Return what an event or a condition tells; as it is where its text is of no known form, or in English."""
+    return in_words(text, TEXTS)
+
+
+def in_words(text: str, known: tuple[str, ...]) -> str:
+    """Return a sentence in the viewer's language: as it is where it is none of the known ones, or in English."""
     if language() == "en" or len(text) > _LONGEST:
         return text
-    for form, said in _forms():
+    for form, said in _forms(known):
         if found := form.fullmatch(text):
             return _(said) % {name: _(word) if name in _WORDS else word for name, word in found.groupdict().items()}
     return text
 
 
 @cache
-def _forms() -> list[tuple[re.Pattern[str], str]]:
+def _forms(known: tuple[str, ...]) -> list[tuple[re.Pattern[str], str]]:
     """Return the texts with what they look like: the one that says most by itself comes first."""
-    ordered = sorted(TEXTS, key=lambda text: len(_PLACE.sub("", text)), reverse=True)
+    ordered = sorted(known, key=lambda text: len(_PLACE.sub("", text)), reverse=True)
     return [(re.compile(_form(text), re.DOTALL), text) for text in ordered]
 
 

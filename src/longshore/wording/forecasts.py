@@ -1,4 +1,4 @@
-"""Forecasts as they are told: to the minute, and never more exact than what was measured."""
+"""Forecasts as they are told, to the minute and never more exact than what was measured; why something is queued."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from longshore.wording.figures import size
 from longshore.wording.texts import _, marked
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import PlanFigures, WaveForecast
+    from longshore.api.schemas import PlanFigures, QueuedBehind, WaveForecast
 
 _MINUTE, _HOUR = 60, 3600
 # Why nothing can be told
@@ -61,3 +61,24 @@ def until_of(figures: PlanFigures) -> str:
 
 def _told(at: datetime, give_or_take: float, *, until_cutover: bool) -> str:
     return f"{'copied' if until_cutover else 'done'} about {about(at)}, give or take {roughly(give_or_take)}"
+
+
+def why_queued(behind: QueuedBehind | None) -> str:
+    """Return what it is behind; empty where it is only in line."""
+    if behind is None:
+        return ""
+    if behind.what == "wave":
+        return _("Wave %(wave)s goes first: this one begins when all of it has ended.") % {"wave": behind.wave}
+    if behind.what == "workers":
+        return _("All places of the workers are taken.")
+    if behind.what == "time" and behind.at is not None:
+        return _("It begins at %(time)s.") % {"time": about(behind.at)}
+    said = {"count": behind.at_once, "name": behind.name}
+    return {
+        "source": _("No more than %(count)s at once from %(name)s."),
+        "target": _("No more than %(count)s at once to %(name)s."),
+        "host": _("No more than %(count)s at once on host %(name)s."),
+        "datastore": _("No more than %(count)s at once on datastore %(name)s."),
+        "plan": _("No more than %(count)s of its plan at once."),
+        "project": _("No more than %(count)s at once."),
+    }[behind.of or "project"] % said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from longshore.wording.doubts import doubt_in_words
 from longshore.wording.figures import size
 from longshore.wording.texts import _, marked
 
@@ -42,7 +43,7 @@ def _rows(guest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     drivers = guest["drivers"]
     yield LOOKED_AT, str(guest["looked_at"])
     yield marked("systems"), "\n".join(_system(system) for system in guest["systems"])
-    yield marked("not looked into"), guest["why_not"]
+    yield marked("not looked into"), doubt_in_words(guest["why_not"])
     yield marked("boots from"), ", ".join(drivers["boot"])
     yield marked("network drivers"), ", ".join(drivers["network"])
     yield marked("room"), "\n".join(_free(f) for f in guest["file_systems"])
@@ -54,7 +55,7 @@ def _rows(guest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         marked("static addresses"),
         ", ".join(address for one in guest["static_addresses"] for address in one["addresses"]),
     )
-    yield marked("doubts"), "\n".join([*guest["doubts"], *drivers["doubts"]])
+    yield marked("doubts"), "\n".join(map(doubt_in_words, (*guest["doubts"], *drivers["doubts"])))
 
 
 def _system(system: Mapping[str, Any]) -> str:

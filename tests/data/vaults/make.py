@@ -17,9 +17,9 @@ from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.geometry import BLOCK, FANOUT, Top
 from longshore.vault.holds import hold_point
-from longshore.vault.in_barbican import InBarbican
 from longshore.vault.keys import add_key
 from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.sealing import InBarbican
 from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
 

@@ -20,6 +20,7 @@ from typing import Any
 from longshore.errors import Conflict, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
 from longshore.flows.backups.freezing import take_frozen
+from longshore.flows.backups.keeping import damaged_disks
 from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.backups.resembling import resembling
@@ -33,6 +34,7 @@ from longshore.flows.moves.source_side import (
     Still,
     check_files,
     drop_if_possible,
+    find_source,
     take_snapshot,
     take_still,
     track_changes,
@@ -46,9 +48,9 @@ from longshore.model.point import Consistency
 from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
-from longshore.store.backup_policies import kept_filter
+from longshore.store.rows import in_json
 from longshore.vault.geometry import Top
-from longshore.vault.points import DamagedPoint, Point, folder_of, has_point, new_name, own_points
+from longshore.vault.points import DamagedPoint, Point, folder_of, has_point, new_name, newest_points, own_points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
 
@@ -180,6 +182,7 @@ class Backup(Flow):
 
     def _take_at_once(self, machine: Machine, off: list[Off]) -> Still:
         job = self._job
+        find_source(job, machine)
         if off:
             return take_still(job, _SNAPSHOT, machine.disks, off[0])
         if is_volume(machine):
@@ -313,19 +316,23 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     A point whose moment is still to come was written by a clock that was wrong: as the newest one it would be the basis
     of each backup until then.
     """
-    now = datetime.now(UTC)
     damaged: list[DamagedPoint] = []
     of_machine = own_points(vault, folder_of(vault, identity_of(machine)), damaged.append)
-    there = [point for point in of_machine if point.moment <= now]
+    found = next(iter(newest_points(of_machine).values()), None)
     for one in damaged:
         job.say(f"{one.why} The backup begins without it.", "warning")
-    if not there:
+    if found is None or found.moment > datetime.now(UTC):
         return None
-    found = max(there, key=lambda point: point.moment)
-    sizes = {disk.key: disk.size for disk in machine.disks}
-    tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
-    ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}
-    return Basis(found.name, tops, ids)
+    hurt = damaged_disks(job, found)
+    tops = {}
+    for disk in machine.disks:
+        top = found.disks.get(disk.key)
+        if top is not None and disk.key in hurt:
+            why = f"A verification has found {disk.label} of the point {found.name} damaged."
+            job.say(f"{why} {disk.label} is read from the source anew, without the point before.", "warning")
+        elif top is not None and top.size == disk.size:
+            tops[disk.key] = top.told()
+    return Basis(found.name, tops, found.change_ids(machine.ref, machine.source_uuid))
 
 
 def _rules(job: MoveContext) -> dict[str, Any] | None:
@@ -337,20 +344,14 @@ def _rules(job: MoveContext) -> dict[str, Any] | None:
         policy = job.store.backup_policies.get(job.record.of)
     except NotFound:  # it has just been deleted
         return None
+    same = ("name", "schedule", "retention", "verify", "prove", "prove_networks", "before", "after")
     return {
-        "name": policy.name,
+        **{name: getattr(policy, name) for name in same},
         "source": job.store.providers.get(policy.source_id).name,
         "machines": list(policy.machines),
-        "filter": kept_filter(policy.wanted),
-        "schedule": policy.schedule,
-        "retention": policy.retention,
-        "verify": policy.verify,
+        "filter": in_json(policy.wanted),
         "copy_to": job.store.providers.get(policy.copy_to).name if policy.copy_to else None,
-        "prove": policy.prove,
         "prove_on": job.store.providers.get(policy.prove_on).name if policy.prove_on else None,
-        "prove_networks": policy.prove_networks,
-        "before": policy.before,
-        "after": policy.after,
     }
 
 

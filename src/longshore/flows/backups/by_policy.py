@@ -12,21 +12,23 @@ one. Each thing is written down before it is queued: a look that is broken off b
 """
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import backed_up, backup_concerns
-from longshore.flows.backups.clocks import mistimed, next_verification
-from longshore.flows.backups.looking_up import look_up
+from longshore.flows.backups.clocks import mistimed, next_due
+from longshore.flows.backups.looking_up import look_up_again
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.pruning_by_policy import prune_if_due
 from longshore.flows.backups.retention import thin
 from longshore.flows.backups.second_copies import begin_copy_if_due, follow_copy
 from longshore.flows.flow import Flow
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.plans.check import select
-from longshore.model.backup_policy import LastRun, MachineBackup, Stand, Verification
+from longshore.model.backup_policy import KnownMachine, LastRun, MachineBackup, Stand, Verification
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.model.request import BackupRequest, MigrationType, VaultRequest
@@ -51,13 +53,13 @@ class ByPolicy(Flow):
         await self._job.step("begin", self._begin_run)
         await self._job.step("queue", self._queue)
         await self._job.step("note", self._note)
-        await self._job.step("begin-copy", self._begin_copy)
-        await self._job.step("copy", self._follow_copy)
-        await self._job.step("prune", self._prune)
+        await self._job.step("begin-copy", self._see_to, begin_copy_if_due)
+        await self._job.step("copy", self._see_to, follow_copy)
+        await self._job.step("prune", self._see_to, prune_if_due)
         await self._job.step("begin-verification", self._begin_verification)
         await self._job.step("verification", self._follow_verification)
-        await self._job.step("begin-proof", self._begin_proof)
-        await self._job.step("proof", self._follow_proof)
+        await self._job.step("begin-proof", self._see_to, begin_proof_if_due)
+        await self._job.step("proof", self._see_to, follow_proof)
         await self._job.step("go-on", self._go_on)
 
     def _begin_look(self) -> None:
@@ -86,34 +88,43 @@ class ByPolicy(Flow):
             return
         following = after_begin(parse_calendar(policy.schedule), with_zone(policy.due_at), now, policy.id)
         try:
-            run = LastRun(now, self._choose(policy))
+            run = self._choose(policy, now)
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 raise
-            run = LastRun(now, (), now, str(error))
+            run = LastRun(now, (), now, str(error), policy.run.known if policy.run else ())
             self._job.say(f"No machine could be chosen: {error}", "error")
-        self._job.store.backup_policies.begin(policy.id, run, without_zone(following.due), following.missed)
+        due_at, missed = without_zone(following.due), following.missed
+        self._job.store.backup_policies.begin(policy.id, run, asked=False, due_at=due_at, missed=missed)
 
-    def _choose(self, policy: BackupPolicyRecord) -> tuple[MachineBackup, ...]:
-        """Return the machines to back up now. Raise LongshoreError when the source can't be asked, or no
+    def _choose(self, policy: BackupPolicyRecord, now: datetime) -> LastRun:
+        """Return a run of the machines to back up now. Raise LongshoreError when the source can't be asked, or no
         machine fits."""
         with self._job.clouds.source(policy.source_id) as source:
             if policy.wanted is not None:
                 chosen = [_chosen(machine) for machine in select(source, policy.wanted)]
-            else:
-                chosen = [self._named(source, name) for name in policy.machines]
-        if not chosen:
-            raise NotFound("No machine of the source fits the policy's filter.")
-        return tuple(chosen)
+                if not chosen:
+                    raise NotFound("No machine of the source fits the policy's filter.")
+                return LastRun(now, tuple(chosen))
+            run = policy.run
+            named = [self._named(source, word, run.known_as(word) if run else None) for word in policy.machines]
+        return LastRun(now, tuple(one for one, _ in named), known=tuple(known for _, known in named if known))
 
-    def _named(self, source: Source, name: str) -> MachineBackup:
-        """Return the backup of the machine of this name. If there is no such machine, that backup alone has failed."""
+    def _named(
+        self, source: Source, word: str, known: KnownMachine | None
+    ) -> tuple[MachineBackup, KnownMachine | None]:
+        """Return the backup of the machine that a word means, and what is known of that. If there is no such machine,
+        or several, that backup alone has failed."""
         try:
-            return _chosen(look_up(source, name))
-        except LongshoreError as error:
-            if error.code != NotFound.code:
-                raise
-            return self._failed(MachineBackup(name, name, str(uuid.uuid4())), str(error))
+            machine = look_up_again(source, word, known)
+        except (NotFound, Conflict) as error:
+            return self._failed(MachineBackup(word, word, str(uuid.uuid4())), str(error)), known
+        if known and (machine.name, machine.ref) != (known.name, known.ref):
+            self._job.say(
+                f"{word} is {machine.name} ({machine.ref}) now. It was {known.name} ({known.ref}).", "warning"
+            )
+        told = KnownMachine(word, machine.name, machine.ref, machine.platform, machine.uuid, machine.instance_uuid)
+        return _chosen(machine), told
 
     def _queue(self) -> None:
         policy = self._policy()
@@ -130,15 +141,15 @@ class ByPolicy(Flow):
         for number, one in enumerate(backups):
             if one.stand is Stand.CHOSEN:
                 backups[number] = self._failed(one, error) if error else self._queued(policy, one, room, ahead)
-        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=tuple(backups)))
+        self._job.store.backup_policies.keep(policy.id, replace(policy.run, backups=tuple(backups)))
 
     def _queued_before(self, policy: BackupPolicyRecord, backups: list[MachineBackup]) -> list[BackedUp]:
         """Return the machines of backups that an earlier run of this step has queued, without those that can't be
-        found any more."""
+        found any more, and volumes that have a machine by now."""
         found: list[BackedUp] = []
         with self._job.clouds.source(policy.source_id) as source:
             for one in backups:
-                with suppress(NotFound):
+                with suppress(NotFound, Conflict):
                     machine = source.by_reference(one.machine_ref)
                     found.append(backed_up(self._job.store, policy.source_id, machine))
         return found
@@ -192,7 +203,7 @@ class ByPolicy(Flow):
             run = replace(run, ended_at=datetime.now(UTC))
             good = sum(one.stand is Stand.DONE for one in run.backups)
             self._job.say(f"A run has ended: {good} of {len(run.backups)} machine(s) were backed up.")
-        self._job.store.backup_policies.keep(policy.id, run=run)
+        self._job.store.backup_policies.keep(policy.id, run)
 
     def _noted(self, policy: BackupPolicyRecord, one: MachineBackup, record: MigrationRecord | None) -> MachineBackup:
         if record is None:
@@ -209,7 +220,7 @@ class ByPolicy(Flow):
             self._keep(one)
 
         try:
-            deleted = thin(self._job.store, self._job.clouds, policy, point, one.deleted, note)
+            deleted = thin(self._job.store, self._job.clouds, policy, policy.vault_id, one.deleted, note, point)
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 raise
@@ -224,24 +235,15 @@ class ByPolicy(Flow):
         policy = self._policy()
         assert policy.run is not None
         backups = tuple(one if each.id == one.id else each for each in policy.run.backups)
-        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
+        self._job.store.backup_policies.keep(policy.id, replace(policy.run, backups=backups))
 
     def _failed(self, one: MachineBackup, why: str) -> MachineBackup:
         self._job.say(f"The backup of {one.machine_name} failed: {why}", "error")
         return replace(one, stand=Stand.FAILED, error=why)
 
-    # The second copy
-
-    def _begin_copy(self) -> None:
-        begin_copy_if_due(self._job, self._policy())
-
-    def _follow_copy(self) -> None:
-        follow_copy(self._job, self._policy())
-
-    # Order in the vaults
-
-    def _prune(self) -> None:
-        prune_if_due(self._job, self._policy())
+    def _see_to(self, part: Callable[[MoveContext, BackupPolicyRecord], None]) -> None:
+        """Do a part of the look that has a module of its own, by what the policy is now."""
+        part(self._job, self._policy())
 
     # Verification of the vault
 
@@ -251,9 +253,9 @@ class ByPolicy(Flow):
         if policy.verifies or policy.paused or due is None or without_zone(now) < due or policy.verify is None:
             return
         suspect = policy.verification.suspect if policy.verification else ()
-        following = next_verification(policy.verify, policy.id, now)
+        following = next_due(policy.verify, policy.id, "verify", now)
         begun = Verification(str(uuid.uuid4()), now, suspect=suspect)
-        self._job.store.backup_policies.begin_verification(policy.id, begun, following)
+        self._job.store.backup_policies.begin(policy.id, begun, verify_due_at=following)
 
     def _follow_verification(self) -> None:
         policy = self._policy()
@@ -274,20 +276,12 @@ class ByPolicy(Flow):
             verification = _verified(verification, found[0])
         if verification.stand is Stand.FAILED:
             self._job.say(f"The verification of the vault failed: {verification.error}", "error")
-        store.backup_policies.keep(policy.id, verification=verification)
+        store.backup_policies.keep(policy.id, verification)
 
     def _verification_of(self, policy: BackupPolicyRecord, id_: str) -> NewMigration:
         vault = self._job.store.providers.get(policy.vault_id)
         request = VaultRequest(MigrationType.VERIFICATION, of=policy.id)
         return NewMigration.of_provider(vault, request, id=id_)
-
-    # Proof of its points
-
-    def _begin_proof(self) -> None:
-        begin_proof_if_due(self._job, self._policy())
-
-    def _follow_proof(self) -> None:
-        follow_proof(self._job, self._policy())
 
     # The end of a look
 

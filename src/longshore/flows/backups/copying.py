@@ -18,16 +18,17 @@ from typing import Any, NamedTuple
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.flows.backups.backing_up import identity_of
-from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
+from longshore.flows.backups.keeping import damaged_disks
+from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.flow import Flow
 from longshore.model.target import Owner
 from longshore.providers.vault.source import recorded_machine
 from longshore.store import EntryState, ThingKind
 from longshore.vault.copies import Before, CopiedDisk, copy_disk
 from longshore.vault.errors import Damaged
-from longshore.vault.holds import holds
+from longshore.vault.holds import deleted_and_kept, holds
 from longshore.vault.kept_plans import keep_plan, kept_plans
-from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
+from longshore.vault.points import Point, folder_in, folder_of, has_point, points, read_point
 from longshore.vault.vault import Vault
 from longshore.vault.writers import bases_of, beat, finish, register
 
@@ -90,20 +91,32 @@ class CopyingVault(Flow):
         damaged: list[str] = []
         last: dict[tuple[str, str | None], tuple[str, str]] = {}  # nobody's copy begins as another project's point
         with self._both() as (source, target):
-            there = set(point_names(target))
-            for point, name in self._chosen(source, target, damaged):
+            unread: dict[str, str] = {}
+            there = {one.name: one for one in points(target, damaged=lambda one: unread.update({one.name: one.why}))}
+            deleted, left = deleted_and_kept(target), 0
+            for point, name in self._chosen(source, target, there, damaged):
                 folder = folder_in(point.name), point.maker
+                if name in unread:  # nothing is written over it
+                    damaged.append(f"In the other vault: {unread[name]} Once it is deleted there, it is copied again.")
+                    continue
+                if name in deleted:
+                    left += 1
+                    continue
                 if name not in there and not has_point(target, name):
                     wanted.append(PointCopy(point.name, name, last.get(folder)))
                 last[folder] = point.name, name
         job.say(f"{len(wanted)} point(s) are to be copied.")
+        if left:
+            job.say(f"{left} point(s) were deleted in the other vault. They aren't copied: its lock keeps them.")
         for sentence in damaged:
             job.say(sentence, "error")
         return ChosenPoints(wanted, damaged)
 
-    def _chosen(self, source: Vault, target: Vault, damaged: list[str]) -> list[tuple[Point, str]]:
-        """Return the points, oldest first, each with its name in the other vault. Add a sentence to `damaged` for each
-        point that can't be read."""
+    def _chosen(
+        self, source: Vault, target: Vault, there: dict[str, Point], damaged: list[str]
+    ) -> list[tuple[Point, str]]:
+        """Return the points, oldest first, each with its name in the other vault. `there`: those that it has, by name.
+        Add a sentence to `damaged` for each point that can't be read."""
         found = []
         for point in points(source, damaged=lambda one: damaged.append(one.why)):
             try:
@@ -118,8 +131,7 @@ class CopyingVault(Flow):
         suspect = suspects_of(policy, self._job.record.source_id)
         good = [(point, name) for point, name in found if point.name not in suspect]
         # What it would delete there at once isn't copied: as if all were there, its rules say what is to be
-        would_be = {point.name: point for point in points(target)}
-        would_be |= {name: replace(point, name=name) for point, name in good}
+        would_be = there | {name: replace(point, name=name) for point, name in good}
         in_use = self._job.store.backup_policies.points_in_use(self._job.record.target_id)
         decisions = decide_of_policy(policy, would_be.values(), in_use, holds(target), datetime.now(UTC))
         kept = {one.point.id for decision in decisions.values() for one in decision.kept}
@@ -157,7 +169,8 @@ class CopyingVault(Flow):
                 (target, job.record.target_id, _WRITER, of_target),
             ):
                 entry = job.store.ledger.intend(Owner(job.id, name), provider, ThingKind.VAULT_WRITER, None)
-                register(vault, job.id, tuple(top for point in _found(vault, read) for top in point.disks.values()))
+                tops = (top for point in _found(vault, read) for top in point.disks.values())
+                register(vault, job.id, tuple(dict.fromkeys(tops)))  # a disk that stays as it was is in many points
                 job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
 
     def _copy_point(self, one: PointCopy, number: int, of: int, own: set[str]) -> list[Done]:
@@ -181,13 +194,13 @@ class CopyingVault(Flow):
             before = self._before(source, target, one, own)
             try:
                 copied = self._copy_disks(source, target, point, number, before)
+                disks = {key: disk.top for key, disk in copied.items()}
+                content = _content(source, target, point)
+                finish(target, job.id, replace(point, name=one.target, disks=disks, content=content))
             except Damaged as error:
                 self._remove_journals()
                 job.say(str(error), "error")
                 return [Done(0, 0, str(error))]
-            disks = {key: disk.top for key, disk in copied.items()}
-            content = _content(source, target, point)
-            finish(target, job.id, replace(point, name=one.target, disks=disks, content=content))
             self._remove_journals()
         return [Done(sum(disk.read for disk in copied.values()), sum(disk.stored for disk in copied.values()))]
 
@@ -228,7 +241,11 @@ class CopyingVault(Flow):
             return {}
         if ours[0].name not in own and not set(ours[0].disks.values()) <= set(bases_of(target, self._job.id)):
             return {}
-        return {key: Before(top, ours[0].disks[key]) for key, top in theirs[0].disks.items() if key in ours[0].disks}
+        there = theirs[0].disks.keys() & ours[0].disks.keys()
+        if there & (hurt := damaged_disks(self._job, ours[0])):
+            why = f"A verification has found the point {ours[0].name} damaged."
+            self._job.say(f"{why} Now all of {one.source} is copied, without the point before.", "warning")
+        return {key: Before(theirs[0].disks[key], ours[0].disks[key]) for key in there - hurt}
 
     def _go_on(self, source: Vault, target: Vault) -> None:
         self._job.raise_if_cancelled()

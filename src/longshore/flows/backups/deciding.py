@@ -10,8 +10,6 @@ from longshore.model.status import Status
 from longshore.store import EntryState, ThingKind
 from longshore.store.jobs import NEVER
 
-_THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
-
 
 class Deciding(Flow):
     async def _forward(self) -> None:
@@ -42,7 +40,7 @@ class Deciding(Flow):
         name = job.record.machine_name
         job.phase("undoing", f"Going back to {name} as it was before.")
         left = undo(job.store, job.clouds, job.id)
-        if any(e.kind is ThingKind.SERVER and e.state in _THERE for e in job.store.ledger.entries(job.id)):
+        if any(e.kind is ThingKind.SERVER and not e.state.settled for e in job.store.ledger.entries(job.id)):
             self._wait_on(" ".join(left))
             return
         if job.store.migrations.get(job.id).source_power == PowerState.ON.value:

@@ -87,6 +87,12 @@ _OF_THE_POINT = (
     *("consolidation_needed", "change_tracking", "over_ssh", "streamed", "no_way"),
 )
 
+# What the server decides in whose place it goes
+_DECIDED = (
+    *("networks", "subnets", "ports", "adapters", "addresses"),
+    *("readdress", "first_boot", "agents", "keep"),
+)
+
 
 def land_in_place(
     clouds: Clouds,
@@ -113,26 +119,16 @@ def land_in_place(
 
 def refuse_meaningless(request: MigrationRequest) -> None:
     """Raise InvalidInput for an option that a restore in place doesn't take, since the server decides it."""
-    said = {
-        "networks": request.networks,
-        "subnets": request.subnets,
-        "ports": request.ports,
-        "adapters": request.adapters,
-        "addresses": request.addresses,
-        "readdress": request.readdress,
-        "first_boot": request.first_boot,
-        "agents": request.agents,
-        "landing": request.landing is not LandingMode.AUTO,
-        "keep": request.keep,
-    }
-    for name, value in said.items():
-        if value:
-            raise InvalidInput(
-                "A restore in place goes to the ports of the server that it replaces, unchanged, and keeps nothing if "
-                "it fails.",
-                advice=f"Leave {name} out, or restore it as a new server.",
-                field=f"request.{name}",
-            )
+    said = [name for name in _DECIDED if getattr(request, name)]
+    if request.landing is not LandingMode.AUTO:
+        said.append("landing")
+    if said:
+        raise InvalidInput(
+            "A restore in place goes to the ports of the server that it replaces, unchanged, and keeps nothing if it "
+            "fails.",
+            advice=f"Leave {said[0]} out, or restore it as a new server.",
+            field=f"request.{said[0]}",
+        )
 
 
 class InPlaceRestore(Migration):

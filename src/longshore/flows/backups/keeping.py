@@ -1,36 +1,55 @@
 """Keeping a vault in order: reading all that its points name, and removing what none of them names any more."""
 
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.flow import Flow
+from longshore.flows.moves.context import MoveContext
 from longshore.model.request import MigrationType
-from longshore.store import JobFilter
-from longshore.store.tables import utc_now
+from longshore.store import JobFilter, MigrationRecord, Store
+from longshore.store.tables import utc_now, without_zone
 from longshore.vault.errors import Damaged
+from longshore.vault.points import Point, folder_in
 from longshore.vault.prune import PrunedInPart, prune_at
-from longshore.vault.vault import Use, Vault
 from longshore.vault.verify import verify
 
 _TOLD = 20  # sentences that are said one by one; the result has them all
 _LONGEST = timedelta(hours=20)  # that a prune may take: policies begin one each day
-_LOOKED_AT = 50  # prunes of a vault, the newest
+_LOOKED_AT = 50  # jobs of a vault
 KEEPS_DELETED = (
     "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for ever. Give "
     "it a lifecycle rule that lets versions which aren't current expire."
 )
 
 
-class _OfVault(Flow):
-    def _vault(self, use: Use) -> AbstractContextManager[Vault]:
-        return self._job.clouds.vault(self._job.record.target_id, use)
+def jobs_of(store: Store, vault_id: str, type_: MigrationType) -> list[MigrationRecord]:
+    """Return the last jobs of one type that a vault had, newest first, without those that a wrong clock has dated into
+    the future."""
+    found = store.migrations.page(_LOOKED_AT, fitting=JobFilter(provider_id=vault_id, types=[type_]), backwards=True)
+    return [one for one in found if one.created_at <= utc_now()]
 
 
-class VerifyingVault(_OfVault):
+def damaged_disks(job: MoveContext, point: Point) -> set[str]:
+    """Return the keys of a point's disks that the last verification of the job's vault has found damaged: the last that
+    was its project's own or the vault's owner's, since others' aren't about its points.
+
+    A point that was made while that read may go on from what it found: the damage of its machine's other points counts
+    as its own.
+    """
+    vault = job.store.providers.get(job.record.target_id)
+    projects = (job.record.project_id, vault.project_id)
+    for one in jobs_of(job.store, vault.id, MigrationType.VERIFICATION):
+        if one.status.ended and one.result is not None and one.project_id in projects:
+            made = without_zone(point.moment)
+            meanwhile = one.created_at <= made <= (one.finished_at or made)
+            hurt = f"{folder_in(point.name)}/" if meanwhile else point.name
+            return {fault["disk"] for fault in one.result["faults"] if fault["point"].startswith(hurt)}
+    return set()
+
+
+class VerifyingVault(Flow):
     async def _forward(self) -> dict[str, Any]:
         await self._job.step("start", self._start)
         return await self._job.step("verify", self._verify)
@@ -40,7 +59,7 @@ class VerifyingVault(_OfVault):
         job = self._job
         job.raise_if_cancelled()
         job.phase("verifying", "Reading all that the vault's points name.")
-        with self._vault("read") as vault:
+        with job.clouds.vault(job.record.target_id, "read") as vault:
             found = verify(vault, beat=job.raise_if_cancelled)
         for fault in found.faults[:_TOLD]:
             job.say(str(fault), "error")
@@ -52,7 +71,7 @@ class VerifyingVault(_OfVault):
         return result
 
 
-class Pruning(_OfVault):
+class Pruning(Flow):
     async def _forward(self) -> dict[str, Any]:
         await self._job.step("start", self._start)
         return await self._job.step("prune", self._prune)
@@ -69,7 +88,7 @@ class Pruning(_OfVault):
         said: tuple[str, ...] = ()
         with job.clouds.vault_store(job.record.target_id) as place:
             try:
-                done = prune_at(place, partial(self._vault, "prune"))
+                done = prune_at(place, lambda: job.clouds.vault(job.record.target_id, "prune"))
             except PrunedInPart as error:
                 done, said = error.done, error.said
             except Conflict as error:
@@ -95,9 +114,8 @@ class Pruning(_OfVault):
         """Return the error to raise for a prune that is refused because of another one. Where prunes were refused for
         longer than one can take, it says that the vault needs a person to look."""
         job = self._job
-        prunes = JobFilter(machine=job.record.target_id, types=[MigrationType.PRUNE])
         refused = []
-        for one in job.store.migrations.page(_LOOKED_AT, fitting=prunes, backwards=True):
+        for one in jobs_of(job.store, job.record.target_id, MigrationType.PRUNE):
             if one.id != job.id and one.status.ended:
                 if one.error_code != error.code:
                     break

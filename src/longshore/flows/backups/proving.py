@@ -10,17 +10,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
-from longshore.flows.backups.clocks import next_proof
-from longshore.flows.backups.retention import folder_in
+from longshore.flows.backups.clocks import next_due
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas.landing import parts_of
 from longshore.model.backup_policy import PointTrial, Proof, Stand
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
 from longshore.model.status import Status
-from longshore.providers.vault.source import machine_of
 from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import without_zone
-from longshore.vault.points import Point, own_points
+from longshore.vault.points import newest_points, own_points
 
 
 def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -38,7 +36,7 @@ def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
             raise
         proof = Proof(now, (), now, str(error))
         job.say(f"No point could be proved: {error}", "error")
-    job.store.backup_policies.begin_proof(policy.id, proof, next_proof(policy.prove, policy.id, now))
+    job.store.backup_policies.begin(policy.id, proof, prove_due_at=next_due(policy.prove, policy.id, "prove", now))
 
 
 def follow_proof(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -57,23 +55,19 @@ def follow_proof(job: MoveContext, policy: BackupPolicyRecord) -> None:
         proof = replace(proof, ended_at=datetime.now(UTC))
         good = sum(trial.stand is Stand.DONE for trial in trials)
         job.say(f"A proof has ended: {good} of {len(trials)} point(s) were restored and seen up.")
-    job.store.backup_policies.keep(policy.id, proof=proof)
+    job.store.backup_policies.keep(policy.id, proof)
 
 
 def _choose(job: MoveContext, policy: BackupPolicyRecord) -> tuple[PointTrial, ...]:
     """Return trials of each machine's newest point that no verification found damaged. Raise LongshoreError if there is
     none."""
     suspect = policy.verification.suspect if policy.verification else ()
-    newest: dict[str, Point] = {}
     with job.clouds.vault(policy.vault_id, "read") as vault:
-        for point in own_points(vault):  # oldest first
-            if point.content.get("policy") == policy.id and point.name not in suspect:
-                folder = folder_in(point.name)
-                if folder not in newest or newest[folder].moment <= point.moment:
-                    newest[folder] = point
+        made = (point for point in own_points(vault) if point.content.get("policy") == policy.id)
+        newest = newest_points(point for point in made if point.name not in suspect)
     if not newest:
         raise NotFound("The policy has no good point yet.")
-    return tuple(PointTrial(machine_of(point).name, point.name, str(uuid.uuid4())) for point in newest.values())
+    return tuple(PointTrial(point.machine_or_folder, point.name, str(uuid.uuid4())) for point in newest.values())
 
 
 def _queued(job: MoveContext, policy: BackupPolicyRecord, one: PointTrial) -> PointTrial:

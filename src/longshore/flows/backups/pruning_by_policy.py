@@ -10,10 +10,11 @@ import uuid
 from datetime import timedelta
 
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotSharedAnyMore
+from longshore.flows.backups.keeping import jobs_of
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.request import MigrationType, VaultRequest
-from longshore.store import BackupPolicyRecord, JobFilter, MigrationRecord, NewMigration, Scope
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import utc_now
 
 _EVERY = timedelta(hours=20)  # a policy that runs daily is to find it due each time
@@ -41,7 +42,7 @@ def _prune(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, *, leave
         job.clouds.refuse_taken_back(vault_id)
     except NotSharedAnyMore:
         return
-    last = _last(job, vault_id)
+    last = next(iter(jobs_of(job.store, vault_id, MigrationType.PRUNE)), None)
     if last is not None and (not last.status.ended or utc_now() - last.created_at < _EVERY):
         return
     # The same of one run, or after one prune, whenever this step is done: it is begun once
@@ -64,20 +65,15 @@ def _leaves(prune: MigrationRecord) -> bool:
 
 
 def _locks(job: MoveContext, vault_id: str) -> bool:
-    """Tell whether the vault locks what is in it, so that prunes have to renew its lock. A vault that can't be asked
-    now is asked again at the next look."""
+    """Tell whether the vault locks what is in it, so that prunes have to renew its lock. One that can't be opened may:
+    somebody has meddled with it, and its prune renews the lock, if there is one, and says what is wrong."""
     try:
         with job.clouds.vault(vault_id, "write") as vault:
             return vault.lock is not None
     except LongshoreError as error:
         if error.code == Cancelled.code:
             raise
-        return False
-
-
-def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
-    prunes = JobFilter(machine=vault_id, types=[MigrationType.PRUNE])
-    return next(iter(job.store.migrations.page(1, fitting=prunes, backwards=True)), None)
+        return True
 
 
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:

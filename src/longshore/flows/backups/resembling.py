@@ -10,7 +10,7 @@ from contextlib import suppress
 from longshore.errors import NotFound
 from longshore.model.machine import Machine
 from longshore.vault.errors import Damaged
-from longshore.vault.points import Point, is_own, point_names, read_point
+from longshore.vault.points import Point, folder_in, is_own, point_names, read_point
 from longshore.vault.vault import Vault
 
 _LOOKED_AT = 32  # machines' newest points, of which a document each is read
@@ -27,7 +27,7 @@ def resembling(vault: Vault, machine: Machine, own: str, begun: Collection[str])
         return []
     newest: dict[str, str] = {}
     for name in reversed(point_names(vault)):
-        newest.setdefault(name.partition("/")[0], name)
+        newest.setdefault(folder_in(name), name)
     wanted = dict.fromkeys([*([newest[own]] if own in newest else []), *newest.values()])
     found = []
     for name in list(wanted)[:_LOOKED_AT]:

@@ -6,16 +6,19 @@ A policy judges the points that it has made. Those that somebody made by hand, o
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from longshore.errors import Conflict
 from longshore.flows.clouds import Clouds
 from longshore.model import point as model
 from longshore.planning.retention import Decision, decide, parse_retention
+from longshore.providers.vault.source import consistency_of
 from longshore.store import BackupPolicyRecord, Store
 from longshore.vault.holds import Held, delete_point, holds
-from longshore.vault.points import Point, has_point, points
+from longshore.vault.points import Point, folder_in, has_point, points
 from longshore.vault.vault import Vault
+
+_CLOCKS = timedelta(days=1)  # by which two clocks may differ
 
 Note = Callable[[tuple[str, ...]], None]  # writes down names of points that are deleted, or about to be
 
@@ -41,7 +44,7 @@ def decide_of_policy(
         seen = model.Point(
             point.name,
             model.Arrival(point.moment, point.moment),
-            model.Consistency(point.content["consistency"]),
+            consistency_of(point),
             suspect=point.name in suspect,
             holds=(held[point.name],) if point.name in held else (),
             users=in_use.get(point.name, ()),
@@ -57,51 +60,46 @@ def suspects_of(policy: BackupPolicyRecord, vault_id: str) -> tuple[str, ...]:
     return policy.verification.suspect if policy.verification and vault_id == policy.vault_id else ()
 
 
-def folder_in(point_name: str) -> str:
-    return point_name.partition("/")[0]
-
-
 def thin(  # noqa: PLR0917
-    store: Store, clouds: Clouds, policy: BackupPolicyRecord, made: str, noted: tuple[str, ...], note: Note
-) -> tuple[str, ...]:
-    """Delete what no rule keeps of the machine of the point that was `made`. Return the names of the deleted points.
-
-    `note` is called before each deletion, with all names up to that; `noted`: what an earlier call that was broken off
-    has noted. Raise Conflict when the point that was made isn't there any more: nothing goes then.
-    """
-    with clouds.vault(policy.vault_id, "write") as vault:
-        folder = folder_in(made)
-        found = list(points(vault, folder))
-        if made not in [point.name for point in found]:
-            raise Conflict(f"The point {made} is gone, so no other one was deleted.")
-        return _thin(store, vault, policy, policy.vault_id, found, holds(vault, folder), noted, note)
-
-
-def thin_copies(  # noqa: PLR0917
-    store: Store, clouds: Clouds, policy: BackupPolicyRecord, vault_id: str, noted: tuple[str, ...], note: Note
-) -> tuple[str, ...]:
-    """Delete what no rule keeps in the policy's second vault, of any machine. Return the names of the
-    deleted points. `noted`, `note`: as `thin` has them."""
-    with clouds.vault(vault_id, "write") as vault:
-        return _thin(store, vault, policy, vault_id, points(vault), holds(vault), noted, note)
-
-
-def _thin(  # noqa: PLR0917
     store: Store,
-    vault: Vault,
+    clouds: Clouds,
     policy: BackupPolicyRecord,
     vault_id: str,
-    found: Iterable[Point],
-    held: Mapping[str, model.Hold],
     noted: tuple[str, ...],
     note: Note,
+    made: str = "",
 ) -> tuple[str, ...]:
-    suspect, in_use = suspects_of(policy, vault_id), store.backup_policies.points_in_use(vault_id)
-    decisions = decide_of_policy(policy, found, in_use, held, datetime.now(UTC), suspect=suspect)
-    deleted = [name for name in noted if not has_point(vault, name)]
-    for point in (point for decision in decisions.values() for point in decision.going):
-        note((*deleted, point.id))  # a second call doesn't find it, and what it leaves is pruned if it is known
-        with suppress(Held):  # since a moment ago, or the list of holds came late
-            delete_point(vault, point.id)
-            deleted.append(point.id)
-    return tuple(deleted)
+    """Delete what no rule keeps in one of the policy's vaults: points of the machine of the point that was `made`, or
+    of any machine. Return the names of the deleted points.
+
+    `note` is called before each deletion, with all names up to that; `noted`: what an earlier call that was broken off
+    has noted. Raise Conflict when the point that was made isn't there any more, or a clock is wrong: nothing goes then.
+    """
+    with clouds.vault(vault_id, "write") as vault:
+        folder = folder_in(made)
+        found = list(points(vault, folder))
+        if made and made not in [point.name for point in found]:
+            raise Conflict(f"The point {made} is gone, so no other one was deleted.")
+        suspect, in_use = suspects_of(policy, vault_id), store.backup_policies.points_in_use(vault_id)
+        held = holds(vault, folder)
+        decisions = decide_of_policy(policy, found, in_use, held, _now(vault), suspect=suspect)
+        deleted = [name for name in noted if not has_point(vault, name)]
+        for point in (point for decision in decisions.values() for point in decision.going):
+            note((*deleted, point.id))  # a second call doesn't find it, and what it leaves is pruned if it is known
+            with suppress(Held):  # since a moment ago, or the list of holds came late
+                delete_point(vault, point.id)
+                deleted.append(point.id)
+        return tuple(deleted)
+
+
+def _now(vault: Vault) -> datetime:
+    """Return the time. Raise Conflict when this machine and the vault's store don't agree on it: a point that was made
+    by a clock which is far ahead would push good ones out."""
+    now, there = datetime.now(UTC), datetime.fromtimestamp(vault.store.now(), UTC)
+    if abs(now - there) > _CLOCKS:
+        raise Conflict(
+            f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC, and that of the vault {there:%Y-%m-%d %H:%M} UTC: "
+            "no point is deleted by rules.",
+            advice="Set the clock that is wrong. Points that it has dated wrongly are deleted by hand.",
+        )
+    return now

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from longshore.errors import Cancelled, Conflict, LongshoreError
-from longshore.flows.backups.retention import thin_copies
+from longshore.flows.backups.retention import thin
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import SecondCopy, Stand
 from longshore.model.request import MigrationType, VaultRequest
@@ -17,8 +17,12 @@ def begin_copy_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
     """Begin a copy once a run has ended. What a copy that failed has left is copied after the next run, too."""
     if policy.copy_to is None or policy.copies or policy.run is None or policy.run.ended_at is None:
         return
-    if policy.copy is None or policy.copy.begun_at < policy.run.ended_at:
-        job.store.backup_policies.begin_copy(policy.id, SecondCopy(str(uuid.uuid4()), datetime.now(UTC)))
+    now, ended_at = datetime.now(UTC), policy.run.ended_at
+    if ended_at > now:  # by a clock that was ahead: one copy follows it, as if it had ended just now
+        ended_at = now
+        job.store.backup_policies.keep(policy.id, replace(policy.run, ended_at=now))
+    if policy.copy is None or not ended_at <= policy.copy.begun_at <= now:
+        job.store.backup_policies.begin(policy.id, SecondCopy(str(uuid.uuid4()), now))
 
 
 def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -33,7 +37,7 @@ def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
         copy = _failed(job, copy, "Its record is gone.")
     elif found[0].status.ended:
         copy = _noted(job, policy, copy, found[0])
-    job.store.backup_policies.keep(policy.id, copy=copy)
+    job.store.backup_policies.keep(policy.id, copy)
 
 
 def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> SecondCopy:
@@ -60,10 +64,10 @@ def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, recor
     def note(deleted: tuple[str, ...]) -> None:
         nonlocal copy
         copy = replace(copy, deleted=deleted)
-        job.store.backup_policies.keep(policy.id, copy=copy)
+        job.store.backup_policies.keep(policy.id, copy)
 
     try:
-        deleted = thin_copies(job.store, job.clouds, policy, record.target_id, copy.deleted, note)
+        deleted = thin(job.store, job.clouds, policy, record.target_id, copy.deleted, note)
     except LongshoreError as error:
         if error.code == Cancelled.code:
             raise

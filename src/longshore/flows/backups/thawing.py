@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from longshore.blocks.durable import replace_file
 from longshore.errors import HookError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.hooks import run_playbook
+from longshore.processes.durable import replace_file
 from longshore.store import LedgerRecord, Store
 
 _FILE = "thaw.json"  # in the backup's directory

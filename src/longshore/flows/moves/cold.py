@@ -90,11 +90,10 @@ class ColdMigration(Migration):
         job = self._job
         job.say(f"{error} It is tried with --landing {other}.", "warning", phase="rolling-back")
         job.ignore_cancel()
-        for sentence in self._take_back():
-            job.say(sentence, "error")
+        job.say_each(self._take_back(), "error")
         asked = job.store.migrations.get(job.id).request
         request = {**asked, "landing": other.value, "landing_else": None}
-        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.COLD, request=request)
+        job.end(next_kind=JobKind.COLD, request=request)
 
     def _copied(self) -> SyncState | None:
         """Return what another try can go by. None: nothing has been copied."""

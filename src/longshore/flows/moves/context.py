@@ -1,8 +1,9 @@
 """The context that the steps of one migration share, beyond that of any job: its clouds and what it was asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from longshore.engine.job_context import JobContext
 from longshore.engine.limits import share_limits
@@ -17,6 +18,7 @@ from longshore.errors import (
     Unreachable,
 )
 from longshore.flows.clouds import Clouds
+from longshore.model.concern import Concern, Severity
 from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
@@ -30,9 +32,20 @@ from longshore.model.request import (
     request_from_json,
 )
 from longshore.model.status import Status
+from longshore.model.target import Owner
 from longshore.store import EntryState, LedgerRecord, ThingKind
 
 _OF_THE_MOMENT = (FAULT, Occupied.code, "file-locked")  # codes of errors that most often pass before long
+
+
+class _Thing(Protocol):
+    """A thing of a target, which has an id there."""
+
+    @property
+    def id(self) -> str: ...
+
+
+M = TypeVar("M", bound=_Thing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,17 @@ class MoveContext(JobContext):
         there."""
         super().ignore_cancel()
         self.clouds = self.clouds.to_put_back()
+
+    def make_at_target(self, kind: ThingKind, step: str, make: Callable[[Owner], M], parent: str | None = None) -> M:
+        """Make one thing at the target, as `make` does."""
+        at = self.record.target_id
+        return self.make(kind, step, make, provider_id=at, parent=parent, ref=lambda thing: thing.id)
+
+    def tell_concerns(self, concerns: Sequence[Concern]) -> None:
+        """Say what there is to be said about what is done, but for what stands against it."""
+        for concern in concerns:
+            if concern.severity is not Severity.BLOCKER:
+                self.say(str(concern), concern.severity.value)
 
     def raise_if_cancelled(self) -> None:
         """Raise Cancelled as any job does, but not while the source of what is done is marked: a cancel came too late

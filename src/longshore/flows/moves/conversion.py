@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.opened import open_volume, opened
+from longshore.flows.moves.opened import open_volumes, opened
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import GUEST_CHANGED, NicAddresses, NicName, OperatingSystem, convert, finish_as_is
+from longshore.guests.process import convert, finish_as_is
+from longshore.guests.report import GUEST_CHANGED, NicAddresses, NicName, OperatingSystem
 from longshore.model.addresses import NOTHING_NEW, AdapterInGuest, NewAddresses
 from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names
@@ -28,120 +29,115 @@ class _Guest(NamedTuple):
     uris: list[str]
     directory: Path  # for what is found
     nics: list[NicName]
+    keys: list[str]
 
 
-async def convert_guest(  # noqa: PLR0917
-    job: MoveContext,
-    machine: Machine,
-    ports: list[Port],
-    volumes: list[Volume],
-    snapshots: list[str],
-    system: OperatingSystem | None = None,
-    new: NewAddresses = NOTHING_NEW,
-) -> dict[str, Any]:
-    """Give the guest the drivers of the target's hardware. Return what was changed.
+@dataclass(frozen=True, slots=True)
+class GuestChange:
+    """A change of the guest on the volumes that its server will boot from, which is a step of its own.
 
-    `system`: what a look has found on the same disks. `new`: addresses that are written into it. A second run begins
-    from the volumes' snapshots.
+    One that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
     """
-    said = "Making the guest ready for its new hardware."
-    async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
-        scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
-        windows = "windows" in (likely_drivers(machine).family, system.family if system else "")
-        converting = convert(
-            guest.uris,
-            guest.directory,
-            partial(_tell, job),
-            nics=guest.nics,
-            first_boot=scripts,
-            addresses=[NicAddresses(port.mac, port.addresses) for port in ports] if windows else [],
-            keys=await asyncio.to_thread(guest_keys, job),
-            system=system,
-            agents=job.request.agents,
-            new_addresses=new,
-            keep_former=_goes_back(job),
+
+    job: MoveContext
+    machine: Machine
+    ports: list[Port]
+    volumes: list[Volume]
+    snapshots: list[str]
+    new: NewAddresses = NOTHING_NEW  # which are written into it
+
+    async def convert(self, system: OperatingSystem | None = None) -> dict[str, Any]:
+        """Give the guest the drivers of the target's hardware. Return what was changed.
+
+        `system`: what a look has found on the same disks.
+        """
+        job = self.job
+        said = "Making the guest ready for its new hardware."
+        async with self._opened(said) as guest:
+            scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
+            windows = "windows" in (likely_drivers(self.machine).family, system.family if system else "")
+            converting = convert(
+                guest.uris,
+                guest.directory,
+                self._tell,
+                nics=guest.nics,
+                first_boot=scripts,
+                addresses=[NicAddresses(port.mac, port.addresses) for port in self.ports] if windows else [],
+                keys=guest.keys,
+                system=system,
+                agents=job.request.agents,
+                new_addresses=self.new,
+                keep_former=self._goes_back,
+            )
+            report = await job.cancellable(asyncio.create_task(converting))
+        return report.to_json()
+
+    async def finish(
+        self, drivers: BootDrivers, signature: str = "", *, addresses_only: bool = False
+    ) -> dict[str, Any]:
+        """Give a guest that lands as it is the little it needs all the same. Return what was changed.
+
+        What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
+        look that has found it at an earlier moment; then it has to be that still. With `addresses_only` nothing but its
+        new addresses is written.
+        """
+        said = (
+            "Giving the guest its new addresses."
+            if self.new
+            else "Keeping the guest's interface names and its way to boot."
         )
-        report = await job.cancellable(asyncio.create_task(converting))
-    return report.to_json()
+        async with self._opened(said) as guest:
+            finishing = finish_as_is(
+                guest.uris,
+                guest.directory,
+                self._tell,
+                nics=guest.nics,
+                drivers=drivers,
+                keys=guest.keys,
+                signature=signature,
+                new_addresses=self.new,
+                keep_former=self._goes_back,
+                addresses_only=addresses_only,
+            )
+            return {"changes": await self.job.cancellable(asyncio.create_task(finishing))}
 
+    @asynccontextmanager
+    async def _opened(self, said: str) -> AsyncIterator[_Guest]:
+        """Open all disks of the machine at once."""
+        job = self.job
+        attempts = await asyncio.to_thread(self._begin, said)
+        directory = job.directory(f"conversion-{attempts}")
+        async with opened() as exports:
+            uris = [disk.uri for disk in await asyncio.to_thread(open_volumes, job, self.volumes, exports)]
+            keys = await asyncio.to_thread(guest_keys, job)
+            try:
+                yield _Guest(uris, directory, nic_names(self.machine, self.ports), keys)
+            except LongshoreError as error:
+                if error.code == GUEST_CHANGED:  # nothing was done to it
+                    await asyncio.to_thread(job.store.migrations.update, job.id, conversion_attempts=attempts - 1)
+                raise
 
-async def finish_guest(  # noqa: PLR0917
-    job: MoveContext,
-    machine: Machine,
-    ports: list[Port],
-    volumes: list[Volume],
-    snapshots: list[str],
-    drivers: BootDrivers,
-    signature: str = "",
-    new: NewAddresses = NOTHING_NEW,
-    *,
-    addresses_only: bool = False,
-) -> dict[str, Any]:
-    """Give a guest that lands as it is the little it needs all the same. Return what was changed.
+    def _begin(self, said: str) -> int:
+        """Count one try more, on volumes as they were before the first. Return which it is, from 1 on."""
+        job = self.job
+        job.raise_if_cancelled()
+        before = job.store.migrations.get(job.id).conversion_attempts
+        if before:
+            job.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
+            go_back(job, self.volumes, self.snapshots)
+        job.store.migrations.update(job.id, conversion_attempts=before + 1)
+        job.phase("converting", said)
+        return before + 1
 
-    What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
-    look that has found it at an earlier moment; then it has to be that still. `new`: addresses that are written into
-    it; with `addresses_only` nothing else is. A second run begins from the volumes' snapshots.
-    """
-    said = "Giving the guest its new addresses." if new else "Keeping the guest's interface names and its way to boot."
-    async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
-        finishing = finish_as_is(
-            guest.uris,
-            guest.directory,
-            partial(_tell, job),
-            nics=guest.nics,
-            drivers=drivers,
-            keys=await asyncio.to_thread(guest_keys, job),
-            signature=signature,
-            new_addresses=new,
-            keep_former=_goes_back(job),
-            addresses_only=addresses_only,
-        )
-        return {"changes": await job.cancellable(asyncio.create_task(finishing))}
+    @property
+    def _goes_back(self) -> bool:
+        """Tell whether what is made of the machine may be written back to it."""
+        return self.job.request.type is MigrationType.FAILOVER
 
-
-@asynccontextmanager
-async def _opened_guest(  # noqa: PLR0917
-    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str], said: str
-) -> AsyncIterator[_Guest]:
-    """Open all disks of the machine at once, to change its guest.
-
-    A change that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
-    """
-    attempts = await asyncio.to_thread(_begin, job, volumes, snapshots, said)
-    directory = job.store.state.migration(job.id) / f"conversion-{attempts}"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    async with opened() as exports:
-        disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
-        try:
-            yield _Guest([disk.uri for disk in disks], directory, nic_names(machine, ports))
-        except LongshoreError as error:
-            if error.code == GUEST_CHANGED:  # nothing was done to it
-                await asyncio.to_thread(job.store.migrations.update, job.id, conversion_attempts=attempts - 1)
-            raise
-
-
-def _begin(job: MoveContext, volumes: list[Volume], snapshots: list[str], said: str) -> int:
-    """Count one try more, on volumes as they were before the first. Return which it is, from 1 on."""
-    job.raise_if_cancelled()
-    before = job.store.migrations.get(job.id).conversion_attempts
-    if before:
-        job.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
-        go_back(job, volumes, snapshots)
-    job.store.migrations.update(job.id, conversion_attempts=before + 1)
-    job.phase("converting", said)
-    return before + 1
-
-
-def _goes_back(job: MoveContext) -> bool:
-    """Tell whether what is made of the machine may be written back to it."""
-    return job.request.type is MigrationType.FAILOVER
-
-
-def _tell(job: MoveContext, text: str) -> None:
-    """Pass on what a conversion says. Its warnings become events that stand out."""
-    said = text.removeprefix("Warning: ")
-    job.say(said, "information" if said == text else "warning")
+    def _tell(self, text: str) -> None:
+        """Pass on what a conversion says. Its warnings become events that stand out."""
+        said = text.removeprefix("Warning: ")
+        self.job.say(said, "information" if said == text else "warning")
 
 
 def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:

@@ -12,7 +12,6 @@ from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import Dirty, is_dirty
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.blocks.spot_check import find_untold
-from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_disk, open_volume, opened
@@ -119,7 +118,7 @@ class DiskCopy:
             if unchanged and not await asyncio.to_thread(self._lacks_blocks) and await self._is_unchanged(changes):
                 root, manifest = (self.base.root_digest, self.base.manifest) if self.base else ("", "")
                 return Copied(self.disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
-            return await retry(lambda: self._copy(changes), before_again=self._say_again)
+            return await job.retry(lambda: self._copy(changes), f"{self.disk.label}: ")
         except LongshoreError as error:
             if self.stops and not job.parks_for(error):
                 job.stop()  # no sense in going on with the other disks
@@ -164,6 +163,9 @@ class DiskCopy:
 
     # One try
 
+    def _open_source(self, exports: ExitStack) -> Export:
+        return open_disk(self.job, exports, self.snapshot, self.disk.key, provider_id=self.vault_id)
+
     async def _copy(self, changes: Changes | None) -> Copied:
         """Copy from the checkpoint on, if there is one. A checkpoint that is of no use is discarded, and all is copied
         anew.
@@ -203,9 +205,7 @@ class DiskCopy:
         were believed."""
         await asyncio.to_thread(self.job.raise_if_cancelled)
         async with opened() as exports:
-            source = await asyncio.to_thread(
-                open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
-            )
+            source = await asyncio.to_thread(self._open_source, exports)
             believed = await asyncio.to_thread(self._believed, source, changes)
             if isinstance(believed, Unknown) and believed is not changes:
                 said = f"{self.disk.label}: all of it is read and compared, from now on. {believed.reason}"
@@ -219,9 +219,7 @@ class DiskCopy:
         if not isinstance(changes, Changed) or not changes.tried:
             return True
         async with opened() as exports:
-            source = await asyncio.to_thread(
-                open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
-            )
+            source = await asyncio.to_thread(self._open_source, exports)
             return await asyncio.to_thread(self._believed, source, changes) is changes
 
     def _believed(self, source: Export, changes: Changes | None) -> Changes | None:
@@ -237,10 +235,6 @@ class DiskCopy:
         if untold is None:
             return changes
         return Unknown(f"The source has left out what was written near byte {untold.offset}: it isn't believed.")
-
-    def _say_again(self, error: LongshoreError) -> None:
-        self.job.raise_if_cancelled()
-        self.job.say(f"{self.disk.label}: {error} It is tried again.", "warning")
 
     def _lacks_blocks(self) -> bool:
         """Tell whether the target may hold something else than the base: a copy to it came to no end."""
@@ -286,9 +280,7 @@ class DiskCopy:
         return f"{provider_id}/{self.snapshot.machine_ref}/{self.disk.key}@{self.snapshot.ref}"
 
     def _path(self, name: str) -> Path:
-        directory = self.job.store.state.migration(self.job.id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return directory / name
+        return self.job.directory() / name
 
     def _request(self, source: Export, target: Export, changes: Changes | None) -> CopyRequest:
         job, disk, base = self.job, self.disk, self.base

@@ -94,10 +94,8 @@ def _begin(job: MoveContext, path: str, phase: str, *, whatever: bool) -> Path:
     if whatever:
         job.say(said, phase=phase)
     else:
-        job.raise_if_cancelled()
-        job.phase(phase, said)
-    directory = job.store.state.migration(job.id) / phase
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        job.begin_phase(phase, said)
+    directory = job.directory(phase)
     end_leftovers(directory)
     return directory
 

@@ -1,22 +1,23 @@
 """A machine is looked into at its source, running or not: what its disks tell of how it would land. Nothing is moved.
 
-    look at the machine → snapshot → look into it → drop the snapshot → tell
+    look at the machine and its files → snapshot → look into it → drop the snapshot → tell
 
 The source sees one snapshot that comes and goes. It is recorded like a migration, so that a snapshot that somebody's
 death leaves behind is removed by whoever goes on, a worker does it that can, and what was found stays to be read.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from longshore.errors import InvalidInput
 from longshore.flows.flow import Flow
 from longshore.flows.moves.look import STEP, concerns_by_landing, look_into_source
-from longshore.flows.moves.source_side import drop_if_possible, take_snapshot, without_texts
-from longshore.guests import ensure_confinement
+from longshore.flows.moves.source_side import ReadingBeforehand, drop_if_possible, take_snapshot, without_texts
+from longshore.guests.confined import ensure_confinement
 from longshore.model.guest import GuestFindings
-from longshore.model.machine import Machine
+from longshore.model.machine import Doubt, Machine
 from longshore.model.target import Owner, Port
+from longshore.planning.file_checks import file_concerns
 
 
 class Inspection(Flow):
@@ -33,11 +34,12 @@ class Inspection(Flow):
 
     def _look_at(self) -> Machine:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at {job.record.machine_name}.")
+        job.begin_phase("preparing", f"Looking at {job.record.machine_name}.")
         ensure_confinement()
         with job.clouds.source(job.record.source_id) as source:
             machine = without_texts(job, source.by_reference(job.record.machine_ref))
+            # Whatever is wrong with files is told and not refused
+            doubts = source.check_machine(machine.ref, ReadingBeforehand(job).see, tuple(Doubt))
             if machine.streamed:
                 raise InvalidInput(
                     f"vSphere exports the disks of {machine.name} each as a whole: they can't be looked into there.",
@@ -46,9 +48,9 @@ class Inspection(Flow):
                 )
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.phase("snapshot", "Taking one snapshot of all disks.")
-        return machine
+        return replace(machine, file_doubts=tuple(dict.fromkeys((*machine.file_doubts, *doubts))))
 
 
 def _judge(machine: Machine, findings: GuestFindings) -> dict[str, Any]:
-    found = concerns_by_landing(machine, findings)
-    return {landing.value: [asdict(concern) for concern in concerns] for landing, concerns in found.items()}
+    found, of_files = concerns_by_landing(machine, findings), list(file_concerns(machine.file_doubts))
+    return {landing.value: [asdict(one) for one in (*of_files, *concerns)] for landing, concerns in found.items()}

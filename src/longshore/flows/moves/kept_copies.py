@@ -1,35 +1,61 @@
-"""Keeping what was copied when a landing or a sync fails: the migration waits, and its machine runs as before."""
+"""Keeping what was copied when a landing or a sync fails: the migration waits, and its machine runs as before.
 
+What the landing has made is removed, and its volumes go back to what was copied to them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import go_back
-from longshore.flows.moves.going_back import drop_safeguards, safeguards, take_server_back
 from longshore.flows.moves.migration import stop_what_is_left
 from longshore.flows.moves.source_side import run_source_again
 from longshore.flows.moves.syncing import SyncState
 from longshore.flows.moves.syncs import why_waiting
+from longshore.flows.moves.target_side import SAFEGUARD
 from longshore.flows.undo import undo
 from longshore.model.durations import duration
 from longshore.model.job import JobKind
 from longshore.model.request import LandingMode, MigrationType, WhenStuck
-from longshore.store import LedgerRecord, ThingKind
+from longshore.model.target import Volume
+from longshore.store import EntryState, LedgerRecord, ThingKind
 from longshore.store.tables import without_zone
 
 EXPIRED = "copy-expired"
 REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at the target
+_MADE = (
+    ThingKind.SERVER,
+    ThingKind.PORT,
+    ThingKind.FLOATING_ADDRESS,
+    ThingKind.LED_ADDRESS,
+    ThingKind.AGENT_PROBE,
+)
 
 
 def stays(job: MoveContext, error: LongshoreError) -> bool:
-    """Tell whether its user wants what was copied to be kept after this error."""
-    return error.code not in (Cancelled.code, EXPIRED) and may_stay(job)
+    """Tell whether what was copied is kept after this error: its user wants that, or nothing else is left of the
+    machine."""
+    if error.code == Cancelled.code:
+        return False
+    return (error.code != EXPIRED and may_stay(job)) or _is_source_gone(job)
 
 
 def may_stay(job: MoveContext) -> bool:
     """Tell whether its user wants what was copied to be kept if the migration fails."""
     return job.request.when_stuck is WhenStuck.PARK and not job.request.keep
+
+
+def _is_source_gone(job: MoveContext) -> bool:
+    try:
+        with job.clouds.source(job.record.source_id) as source:
+            source.by_reference(job.record.machine_ref)
+    except NotFound:
+        return True
+    except LongshoreError:  # it can't be asked: then what its user wants is done
+        return False
+    return False
 
 
 def raise_if_expired(job: MoveContext, state: SyncState, now: datetime) -> None:
@@ -50,6 +76,12 @@ def kept_until(job: MoveContext, state: SyncState) -> datetime | None:
     return state.held_since + timedelta(seconds=job.request.keep_copy)
 
 
+def next_look(job: MoveContext, state: SyncState, due: datetime, now: datetime) -> datetime:
+    """Return when something is done again by itself: at `due`, or when the copy goes, if that comes before."""
+    until = kept_until(job, state)
+    return min(due, until) if until is not None and until > now else due
+
+
 def keep_copy(
     job: MoveContext, error: LongshoreError, state: SyncState, *, landing: bool, other: LandingMode | None = None
 ) -> None:
@@ -66,18 +98,15 @@ def keep_copy(
     left += undo(job.store, job.clouds, job.id, lambda entry: is_of_no_sync(entry, state))
     stop_what_is_left(job)
     left += run_source_again(job)
-    for sentence in left:
-        job.say(sentence, "error")
+    job.say_each(left, "error")
     now = datetime.now(UTC)
     if landing or other:
         state = replace(state, held=str(error), held_since=now)
     why = f"It is tried once more, with --landing {other}." if other else why_kept(job, state)
     job.say(f"What was copied stays. {why}", phase="waiting")
     asked = job.store.migrations.get(job.id).request
-    due = min(filter(None, (now + timedelta(seconds=waits_for(job)), kept_until(job, state))))
-    job.store.migrations.end_job(
-        job.id,
-        job.job_id,
+    due = next_look(job, state, now + timedelta(seconds=waits_for(job)), now)
+    job.end(
         next_kind=JobKind.SYNC,
         due_at=None if other else without_zone(due),
         request={**asked, "landing": other.value, "landing_else": None} if other else asked,
@@ -131,3 +160,35 @@ def _take_landing_back(job: MoveContext, state: SyncState) -> tuple[list[str], S
         )
         state = replace(state, bases=None)
     return [*said, *drop_safeguards(job)], state
+
+
+def take_server_back(job: MoveContext) -> list[str]:
+    """Remove the server and what belongs to it. Return a sentence for each thing that can't be removed."""
+    job.store.migrations.update(job.id, target_up_at=None, server_id=None, conversion_attempts=0)
+    # A safeguard that nobody has heard of may be there, and would be the latest: only to that may a volume go back
+    unheard = undo(job.store, job.clouds, job.id, lambda entry: is_safeguard(entry) and entry.ref is None)
+    return [*unheard, *undo(job.store, job.clouds, job.id, lambda entry: entry.kind in _MADE)]
+
+
+def safeguards(job: MoveContext, volumes: Sequence[Volume]) -> Mapping[str, str]:
+    """Return the snapshots of what the volumes held, by the volumes' ids. Those without any are left out."""
+    there = {
+        entry.step: entry.ref
+        for entry in job.store.ledger.entries(job.id)
+        if is_safeguard(entry) and entry.state in (EntryState.MADE, EntryState.LEFT) and entry.ref is not None
+    }
+    return {one.id: there[SAFEGUARD + one.id] for one in volumes if SAFEGUARD + one.id in there}
+
+
+def drop_safeguards(job: MoveContext) -> list[str]:
+    """Remove the snapshots that `safeguards` finds. Return a sentence for each that can't be removed."""
+    return undo(job.store, job.clouds, job.id, is_safeguard)
+
+
+def is_safeguard(entry: LedgerRecord) -> bool:
+    return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(SAFEGUARD)
+
+
+def is_of_landing(entry: LedgerRecord) -> bool:
+    """Tell whether the thing stands in the way of a further copy to the volumes."""
+    return is_safeguard(entry) or (entry.kind in _MADE and entry.kind is not ThingKind.PORT)

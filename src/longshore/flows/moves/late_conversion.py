@@ -15,7 +15,7 @@ from typing import Any
 
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.moves.context import MachinePlace, MoveContext
-from longshore.flows.moves.conversion import convert_guest, go_back
+from longshore.flows.moves.conversion import GuestChange, go_back
 from longshore.flows.moves.look import (
     STEP,
     judge,
@@ -25,9 +25,9 @@ from longshore.flows.moves.look import (
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.proving import check, find_answering
 from longshore.flows.moves.source_side import drop_if_possible
-from longshore.flows.moves.target_side import Prepared, boot, safeguard
+from longshore.flows.moves.target_side import SAFEGUARD, Prepared, boot, safeguard
 from longshore.flows.undo import undo
-from longshore.guests import ensure_confinement
+from longshore.guests.confined import ensure_confinement
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.hardware import Hardware
@@ -114,8 +114,8 @@ class LateConversion(Migration):
         await job.step("stop", self._stop, now)
         snapshots = await job.step("safeguard", safeguard, job, now.volumes)
         await job.step("remove", self._remove, now)
-        machine = now.prepared.machine
-        report = await job.step("convert", convert_guest, job, machine, now.ports, now.volumes, snapshots)
+        change = GuestChange(job, now.prepared.machine, now.ports, now.volumes, snapshots)
+        report = await job.step("convert", change.convert)
         others = await job.step("answering", find_answering, job, now.ports)
         server = await job.step("boot", boot, job, now.prepared, now.volumes, now.ports, None)
         proof = await job.step("check", check, job, now.prepared, server, now.ports, others)
@@ -149,8 +149,7 @@ class LateConversion(Migration):
 
     def _look(self) -> LandedMachine:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at {job.record.machine_name}, as it has landed.")
+        job.begin_phase("preparing", f"Looking at {job.record.machine_name}, as it has landed.")
         ensure_confinement()  # while the server runs
         found = landed(job.store.migrations.get(job.record.of))
         with job.clouds.target(job.record.target_id) as target:
@@ -161,8 +160,7 @@ class LateConversion(Migration):
 
     def _stop(self, now: LandedMachine) -> None:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("shutting-down", f"Stopping {job.record.machine_name}.")
+        job.begin_phase("shutting-down", f"Stopping {job.record.machine_name}.")
         job.store.migrations.stamp(job.id, "shutdown_requested_at")
         with job.clouds.target(job.record.target_id) as target:
             target.stop_server(now.server_id)
@@ -226,7 +224,7 @@ def _as_it_was(job: MoveContext) -> None:
                 target.start_server(then.server_id)
             return
     if job.store.migrations.get(job.id).conversion_attempts:
-        go_back(job, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
+        go_back(job, then.volumes, [entries[f"{SAFEGUARD}{volume.id}"].ref or "" for volume in then.volumes])
     server = boot(job, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
     if was_off:
         with job.clouds.target(job.record.target_id) as target:

@@ -10,17 +10,20 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from longshore.blocks.exports import Export
-from longshore.engine.retry import retry
 from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError, QuotaExceeded
 from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.flows.moves.conversion import adapters_in_guest, guest_keys, nic_names
-from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
+from longshore.flows.moves.opened import open_disk, open_volumes, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import OperatingSystem, agent_packages, check_as_found, look_into, system_found, windows_parts
+from longshore.guests.agent_packages import agent_packages
+from longshore.guests.process import check_as_found, look_into, system_found
+from longshore.guests.report import OperatingSystem
+from longshore.guests.windows_parts import windows_parts
 from longshore.model.addresses import NewAddresses
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
@@ -77,7 +80,7 @@ def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
     """
     beheld = _snapshot(job, job.source)
     if beheld.snapshot is not None:
-        refuse_other_disks(job, disks, beheld.snapshot)
+        refuse_other_disks(job, disks, beheld.snapshot.disks)
     return beheld
 
 
@@ -114,22 +117,15 @@ def _snapshot(job: MoveContext, place: MachinePlace) -> Beheld:
 
 async def look_into_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> GuestFindings:
     """Look into the source's own disks, as the snapshot holds them."""
-
-    def open_all(exports: ExitStack) -> list[Export]:
-        return [open_disk(job, exports, snapshot, disk) for disk in machine.disks]
-
-    return await _look(job, machine, ports, open_all)
+    keys = [disk.key for disk in machine.disks]
+    return await _look(job, machine, ports, lambda exports: [open_disk(job, exports, snapshot, key) for key in keys])
 
 
 async def look_into_volumes(
     job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume]
 ) -> GuestFindings:
     """Look into the disks that were copied."""
-
-    def open_all(exports: ExitStack) -> list[Export]:
-        return [open_volume(job, exports, volume) for volume in volumes]
-
-    return await _look(job, machine, ports, open_all)
+    return await _look(job, machine, ports, partial(open_volumes, job, volumes))
 
 
 async def try_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> LookFindings:
@@ -151,7 +147,8 @@ async def try_landed(
     """
 
     def open_all(exports: ExitStack) -> list[Export]:
-        return [open_landed_disk(job, exports, snapshot, volume) for volume in volumes]
+        at = job.record.target_id
+        return [open_disk(job, exports, snapshot, volume.id, provider_id=at) for volume in volumes]
 
     return await _if_possible(job, _look(job, machine, ports, open_all), (*_LATER_ONLY, QuotaExceeded.code))
 
@@ -163,11 +160,8 @@ async def check_guest(job: MoveContext, volumes: list[Volume], drivers: BootDriv
     """
     await asyncio.to_thread(job.phase, "inspecting", "Looking whether the guest is as it was found before.")
     async with opened() as exports:
-        disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
-        directory = job.store.state.migration(job.id) / "check"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keys = await asyncio.to_thread(guest_keys, job)
-        uris = [disk.uri for disk in disks]
+        uris = [disk.uri for disk in await asyncio.to_thread(open_volumes, job, volumes, exports)]
+        directory, keys = job.directory("check"), await asyncio.to_thread(guest_keys, job)
         checking = check_as_found(uris, directory, job.say, drivers=drivers, signature=signature, keys=keys)
         await job.cancellable(asyncio.create_task(checking))
 
@@ -188,16 +182,13 @@ async def _look(
 ) -> GuestFindings:
     """Look into disks that `open_all` opens. The findings are kept in the migration's record, too, for whoever wants to
     know why it was refused."""
-    await asyncio.to_thread(job.raise_if_cancelled)
     said = f"Looking into the disks of {machine.name}: what is on them, and whether it can land."
-    await asyncio.to_thread(job.phase, "inspecting", said)
+    await asyncio.to_thread(job.begin_phase, "inspecting", said)
 
     async def once() -> GuestFindings:
         async with opened() as exports:
             disks = await asyncio.to_thread(open_all, exports)
-            directory = job.store.state.migration(job.id) / "look"
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            keys = await asyncio.to_thread(guest_keys, job)
+            directory, keys = job.directory("look"), await asyncio.to_thread(guest_keys, job)
             adapters = NewAddresses(adapters_in_guest(machine, ports))
             uris, nics = [e.uri for e in disks], nic_names(machine, ports)
             looking = look_into(uris, directory, job.say, nics=nics, keys=keys, adapters=adapters)
@@ -206,17 +197,10 @@ async def _look(
                 disk.check()  # one whose server died looks like one that holds nothing
             return findings
 
-    def again(error: LongshoreError) -> None:
-        job.raise_if_cancelled()
-        job.say(f"{error} It is tried again.", "warning")
-
-    findings = await retry(once, before_again=again)
-    await asyncio.to_thread(_keep, job, findings)
+    findings = await job.retry(once)
+    found = form(GuestFindings).dump_python(findings, mode="json")
+    await asyncio.to_thread(keep_found, job, found, utc_now())
     return findings
-
-
-def _keep(job: MoveContext, findings: GuestFindings) -> None:
-    keep_found(job, form(GuestFindings).dump_python(findings, mode="json"), utc_now())
 
 
 def keep_found(job: MoveContext, found: dict[str, Any], looked_at: datetime) -> None:
@@ -231,9 +215,7 @@ def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choi
     job.raise_if_cancelled()
     machine, request = prepared.machine, prepared.landing.request
     concerns = concerns_as_asked(machine, findings, request)
-    for concern in concerns:
-        if concern.severity is not Severity.BLOCKER:
-            job.say(str(concern), concern.severity.value)
+    job.tell_concerns(concerns)
     if any(concern.severity is Severity.BLOCKER for concern in concerns):
         raise blocked(concerns)
     hardware = choose_hardware(machine, findings.drivers)[0] if request.landing is LandingMode.AS_IS else None

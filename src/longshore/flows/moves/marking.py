@@ -12,9 +12,11 @@ from typing import Any, ParamSpec
 
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.flow import Flow
-from longshore.flows.moves.source_side import following
+from longshore.flows.moves.source_side import find_source
 from longshore.flows.undo import MARK_STEP, mark_of
+from longshore.model.forms import form
 from longshore.model.job import JobKind
+from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.source_marks import MarkKind
 from longshore.model.status import Status
@@ -35,27 +37,29 @@ class SourceMarking(Flow):
     def _mark(self) -> None:
         job = self._job
         wanted = marks_due(job.request, self._done_at, datetime.now(UTC))
-        uuid = ((job.record.result or {}).get("machine") or {}).get("instance_uuid") or ""
+        told = (job.record.result or {}).get("machine")
+        known = None if told is None else form(Machine).validate_python(told)
         standing = _standing(job.store.ledger.entries(job.id))
         gone = {kind: entry for kind, entry in standing.items() if wanted.get(kind) != mark_of(entry)[1]}
         if gone:
             with job.clouds.to_put_back().source(job.record.source_id) as source:
                 for kind, entry in gone.items():
-                    self._tell(kind, uuid, self._take_away, source, kind, entry)
+                    self._tell(kind, known, self._take_away, source, kind, entry)
         standing = _standing(job.store.ledger.entries(job.id))
         missing = [kind for kind in wanted if kind not in standing or standing[kind].state is EntryState.INTENDED]
         if missing:
             with job.clouds.source(job.record.source_id) as source:
                 for kind in missing:
-                    self._tell(kind, uuid, self._put, source, kind, wanted[kind])
+                    self._tell(kind, known, self._put, source, kind, wanted[kind])
 
     def _tell(
-        self, kind: MarkKind, instance_uuid: str, do: Callable[P, str], /, *args: P.args, **kwargs: P.kwargs
+        self, kind: MarkKind, known: Machine | None, do: Callable[P, str], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Do it to the machine, wherever it is by now. What may pass is raised, what doesn't is told."""
         job = self._job
         try:
-            job.say(following(job, instance_uuid, do, *args, **kwargs))
+            find_source(job, known)
+            job.say(do(*args, **kwargs))
         except NotFound:
             job.say(f"{job.record.machine_name} is gone at its source: no {kind} of it is changed.", "warning")
         except LongshoreError as error:
@@ -100,9 +104,7 @@ class SourceMarking(Flow):
     def _go_on(self) -> None:
         job = self._job
         due = mark_due(job.request, self._done_at, datetime.now(UTC))
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
+        job.end(
             next_kind=JobKind.MARK if due else None,
             due_at=without_zone(due) if due else None,
             status=Status.DONE,
@@ -112,7 +114,7 @@ class SourceMarking(Flow):
         job = self._job
         again = f"Try it again: longshore migration mark-source {job.id}."
         job.say(f"{job.record.machine_name} couldn't be marked at its source: {error} {again}", "error")
-        job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE)
+        job.end(status=Status.DONE)
 
 
 def marks_due(request: MigrationRequest, done_at: datetime, now: datetime) -> dict[MarkKind, str]:

@@ -9,7 +9,7 @@ from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.conversion import addresses_to_write, convert_guest, finish_guest
+from longshore.flows.moves.conversion import GuestChange, addresses_to_write
 from longshore.flows.moves.copying import Copied, DiskCopy
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.hooks import hook_facts, run_playbook
@@ -33,8 +33,8 @@ from longshore.flows.moves.target_side import (
     safeguard,
 )
 from longshore.flows.undo import LASTING, undo
-from longshore.guests import ensure_confinement
-from longshore.model.concern import Concern, Severity
+from longshore.guests.confined import ensure_confinement
+from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
@@ -92,8 +92,7 @@ class Migration(Flow):
 
     def _prepare(self) -> Prepared:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at {job.record.machine_name} and at what the target has.")
+        job.begin_phase("preparing", f"Looking at {job.record.machine_name} and at what the target has.")
         with job.clouds.source(job.record.source_id) as source:
             machine = with_tags(job, source, without_texts(job, source.by_reference(job.record.machine_ref)))
             room = source.room()
@@ -109,9 +108,7 @@ class Migration(Flow):
         """Return the landing, and say what there is to be said about it. Raise InvalidInput when the machine can't
         land."""
         job = self._job
-        for concern in concerns:
-            if concern.severity is not Severity.BLOCKER:
-                job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+        job.tell_concerns(concerns)
         if landing is None:
             raise blocked(concerns)
         if changes_guest(landing.request):
@@ -208,25 +205,11 @@ class Migration(Flow):
             snapshots = await job.step(f"safeguard{again}", self._safeguard, volumes)
         elif self.goes_back:
             await job.step(f"safeguard{again}", self._safeguard_unchanged, volumes)
-        report: dict[str, Any] = {}
+        change, report = GuestChange(job, machine, ports, volumes, snapshots, new), dict[str, Any]()
         if converts:
-            report = await job.step(
-                f"convert{again}", convert_guest, job, machine, ports, volumes, snapshots, choice.system, new
-            )
+            report = await job.step(f"convert{again}", change.convert, choice.system)
         elif finishes:
-            report = await job.step(
-                f"convert{again}",
-                finish_guest,
-                job,
-                machine,
-                ports,
-                volumes,
-                snapshots,
-                drivers,
-                signature,
-                new,
-                addresses_only=unchanged,
-            )
+            report = await job.step(f"convert{again}", change.finish, drivers, signature, addresses_only=unchanged)
         elif signature:
             await job.step(f"check-guest{again}", check_guest, job, volumes, drivers, signature)
         return choice, report

@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 from longshore.blocks.exports import Export
 from longshore.flows.moves.context import MoveContext
-from longshore.model.machine import Disk, Snapshot
+from longshore.model.machine import Snapshot
 from longshore.model.request import MigrationType
 from longshore.model.target import Owner, Volume
 
@@ -28,19 +28,10 @@ async def opened() -> AsyncIterator[ExitStack]:
 
 
 def open_disk(
-    job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk, *, provider_id: str | None = None
+    job: MoveContext, exports: ExitStack, snapshot: Snapshot, key: str, *, provider_id: str | None = None
 ) -> Export:
-    """Open a disk of the source for reading. `provider_id`: of the provider that has it; None: the source."""
-    return _open_for_reading(job, exports, provider_id or job.record.source_id, snapshot, disk.key)
-
-
-def open_landed_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, volume: Volume) -> Export:
-    """Open a disk of a server on the target for reading, as a snapshot holds it: the server may run."""
-    return _open_for_reading(job, exports, job.record.target_id, snapshot, volume.id)
-
-
-def _open_for_reading(job: MoveContext, exports: ExitStack, provider_id: str, snapshot: Snapshot, key: str) -> Export:
-    cloud = exports.enter_context(job.clouds.source(provider_id))
+    """Open a disk for reading, as a snapshot holds it. `provider_id`: of the provider that has it; None: the source."""
+    cloud = exports.enter_context(job.clouds.source(provider_id or job.record.source_id))
     return exports.enter_context(cloud.open_disk(snapshot, key))
 
 
@@ -50,3 +41,7 @@ def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:
     earlier = job.record.of if job.record.type is MigrationType.CONVERSION else ""
     maker = earlier or job.id
     return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))
+
+
+def open_volumes(job: MoveContext, volumes: list[Volume], exports: ExitStack) -> list[Export]:
+    return [open_volume(job, exports, volume) for volume in volumes]

@@ -5,6 +5,7 @@ was is written down before it is touched, because Nova removes those that it has
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.target_side import Prepared, make_ports
@@ -41,14 +42,7 @@ def take_ports(job: MoveContext, prepared: Prepared, home: Home) -> list[Port]:
         job.phase("preparing", f"Freeing the ports that {prepared.machine.name} had.")
         with job.clouds.target(job.record.target_id) as target:
             for name, port in home.ports.items():
-                freed = job.make(
-                    ThingKind.HOME_PORT,
-                    name,
-                    lambda owner, port=port: target.free_port(port, owner),  # type: ignore[misc]
-                    provider_id=job.record.target_id,
-                    parent=home.ref,
-                    ref=lambda p: p.id,
-                )
+                freed = job.make_at_target(ThingKind.HOME_PORT, name, partial(target.free_port, port), home.ref)
                 given[port.id] = freed.id
     nics = tuple(replace(nic, port_id=given.get(nic.nic_key)) for nic in prepared.landing.nics)
     return make_ports(job, replace(prepared, landing=replace(prepared.landing, nics=nics)), {})

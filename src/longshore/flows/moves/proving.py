@@ -66,8 +66,7 @@ def check(  # noqa: PLR0917
             proof = _take_for_up(job, target, server)
     if proof is None:
         raise _not_seen([console, *further], console, asked.boot_timeout)
-    directory = job.store.state.migration(job.id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = job.directory()
     (directory / "console.log").write_text(console.text)
     if off is not None:
         require_still_off(job, off)

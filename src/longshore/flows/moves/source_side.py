@@ -1,15 +1,15 @@
 """The few things that a migration does to its source machine, each of which can be taken back."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
+from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, PowerState, Snapshot
+from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.request import MigrationType
 from longshore.model.target import Owner
 from longshore.planning.file_checks import file_concerns
@@ -18,8 +18,6 @@ from longshore.providers.contract import Tags, WholeDisks
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
-P = ParamSpec("P")
-T = TypeVar("T")
 GIB = 1 << 30
 READING_TOLD_EVERY = 2.0  # seconds, at least
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
@@ -98,19 +96,17 @@ def check_files(job: MoveContext, source: WholeDisks, machine_ref: str) -> None:
         job.say(str(concern), "information" if concern.severity is Severity.INFORMATION else "warning")
 
 
-def track_changes(job: MoveContext, *, stays: bool = False) -> None:
+def track_changes(job: MoveContext, *, stays: bool = False, known: Machine | None = None) -> None:
     """Have the source say what changes from now on. Where it can't, syncs compare whole disks: slower, as safe.
 
-    `stays`: it isn't to be switched off again.
+    `stays`: it isn't to be switched off again. `known`: the machine as `find_source` finds it again.
     """
+    find_source(job, known)
     try:
-        begun = _begin_tracking(job)
+        _begin_tracking(job, stays=stays)
     except Conflict as refusal:
         what, name = "backup" if stays else "sync", job.record.machine_name
         job.say(f"{refusal.message} Each {what} will read and compare all of {name}'s disks instead.", "warning")
-        return
-    if begun:
-        _say_tracked(job, "stays on" if stays else "will be again at the end")
 
 
 def track_for_another_try(job: MoveContext) -> None:
@@ -119,23 +115,20 @@ def track_for_another_try(job: MoveContext) -> None:
     Where that can't be had, this try is none the worse, and another one compares whole disks.
     """
     try:
-        begun = _begin_tracking(job)
+        _begin_tracking(job, stays=False)
     except Cancelled:
         raise
     except LongshoreError as error:
         job.say(f"{error} If this try fails, the next one will read and compare whole disks.")
-        return
-    if begun:
-        _say_tracked(job, "will be again at the end")
 
 
-def _begin_tracking(job: MoveContext) -> bool:
-    """Switch change tracking on, and tell whether it was off before. Raise Conflict, AccessDenied: it stays off."""
+def _begin_tracking(job: MoveContext, *, stays: bool) -> None:
+    """Switch change tracking on where it is off, and say so. Raise Conflict, AccessDenied: it stays off."""
     job.raise_if_cancelled()
     ref = job.record.machine_ref
     with job.clouds.source(job.record.source_id) as source:
         if source.by_reference(ref).change_tracking:
-            return False
+            return
         entry = job.store.ledger.intend(
             Owner(job.id, "change-tracking"), job.record.source_id, ThingKind.CHANGE_TRACKING, ref
         )
@@ -145,30 +138,28 @@ def _begin_tracking(job: MoveContext) -> bool:
             job.store.ledger.settle(entry.id, EntryState.REMOVED, note=str(refusal))
             raise
     job.store.ledger.settle(entry.id, EntryState.MADE, ref=ref)
-    return True
-
-
-def _say_tracked(job: MoveContext, end: str) -> None:
+    end = "stays on" if stays else "will be again at the end"
     job.say(f"Change tracking of {job.record.machine_name} is on; it was off before, and {end}.")
 
 
-def following(job: MoveContext, instance_uuid: str, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do this to the source machine, and once more where that was registered anew and has another reference.
+def find_source(job: MoveContext, known: Machine | None) -> None:
+    """See that the reference of the source machine is still its own, and follow it where it was registered anew.
 
-    Raises NotFound when it is gone.
+    `known`: the machine as it was when it was last looked at; None: nothing is known of it yet. Raise NotFound when it
+    is gone, Conflict (code drifted) when another machine has its reference now.
     """
-    try:
-        return do(*args, **kwargs)
-    except NotFound:
-        before, name = job.record.machine_ref, job.record.machine_name
-        with job.clouds.source(job.record.source_id) as source:
-            now = source.registered_as(instance_uuid) if instance_uuid else None
-        if now is None or now == before:
-            raise
+    if known is None or not known.instance_uuid:  # then its reference is of nothing else, ever
+        return
+    before, name = job.record.machine_ref, job.record.machine_name
+    with job.clouds.source(job.record.source_id) as source:
+        now = source.registered_as(known)
+        there = source.by_reference(before) if now is None else None
+    if there is not None and there.is_another_than(known):
+        raise _drifted(job, f"{name} is gone: {before} is the reference of another machine now, {there.name}.")
+    if now is not None and now != before:
         job.store.migrations.follow_machine(job.id, before, now)
         job.read_record_again()
         job.say(f"{name} was registered anew at its source: it was {before}, and is {now} now.", "warning")
-        return do(*args, **kwargs)
 
 
 def take_snapshot(
@@ -178,15 +169,16 @@ def take_snapshot(
     *,
     quiesce: bool,
     first: bool = True,
-    instance_uuid: str = "",
+    known: Machine | None = None,
 ) -> Snapshot:
     """Take a snapshot of all disks at one moment, if the source can; the first time it is said whether the machine was
     frozen.
 
-    `instance_uuid`: by which the machine is followed. Raise Conflict when they aren't the disks the migration began
+    `known`: the machine as `find_source` finds it again. Raise Conflict when they aren't the disks the migration began
     with.
     """
-    snapshot = following(job, instance_uuid, make_snapshot, job, step, quiesce=quiesce)
+    find_source(job, known)
+    snapshot = make_snapshot(job, step, quiesce=quiesce)
     if first and not snapshot.one_moment:
         job.say(
             f"{job.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
@@ -194,16 +186,24 @@ def take_snapshot(
         )
     if first and snapshot.quiesced:
         job.say(f"{job.record.machine_name} was frozen for it: all its disks are as they were at one moment.")
-    refuse_other_disks(job, disks, snapshot)
+    refuse_other_disks(job, disks, snapshot.disks)
     return snapshot
 
 
-def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: MachinePlace | None = None) -> Snapshot:
-    """Take a snapshot of all disks that a machine has now. `of`: which machine; None: the migration's source."""
+def make_snapshot(
+    job: MoveContext,
+    step: str,
+    *,
+    quiesce: bool,
+    of: MachinePlace | None = None,
+    kind: ThingKind = ThingKind.SOURCE_SNAPSHOT,
+) -> Snapshot:
+    """Take a snapshot of all disks that a machine has now. `of`: which machine; None: the migration's source. `kind`:
+    what it is in the ledger."""
     place = of or job.source
     with job.clouds.source(place.provider_id) as source:
         return job.make(
-            ThingKind.SOURCE_SNAPSHOT,
+            kind,
             step,
             lambda owner: source.snapshot(place.machine_ref, f"longshore-{job.id[:8]}", owner, quiesce=quiesce),
             provider_id=place.provider_id,
@@ -212,9 +212,9 @@ def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: MachinePlac
         )
 
 
-def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
-    """Raise Conflict when the disks of the snapshot aren't those that the migration began with."""
-    sizes = {disk.key: disk.size for disk in snapshot.disks}
+def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], now: Sequence[Disk | SnapshotDisk]) -> None:
+    """Raise Conflict when the machine's disks aren't those that the migration began with."""
+    sizes = {disk.key: disk.size for disk in now}
     name = job.record.machine_name
     for disk in disks:
         if disk.key not in sizes:
@@ -228,6 +228,8 @@ def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snap
 def _drifted(job: MoveContext, said: str) -> Conflict:
     if job.record.type is MigrationType.REPLICA:
         advice = "Its points stay, and can be failed over to. For new ones, delete this replica and make another one."
+    elif job.record.type is MigrationType.BACKUP:
+        advice = "Back it up again."
     else:
         advice = "Start a new migration."
     return Conflict(said, advice=advice, code="drifted")
@@ -291,12 +293,13 @@ def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot, of: Machin
         )
 
 
-def shut_down(job: MoveContext) -> Off:
+def shut_down(job: MoveContext, known: Machine | None = None) -> Off:
     """Shut the machine down, or see that it is off. Raise Conflict when it doesn't get to be off.
 
-    Nothing is copied for good before it is seen off.
+    Nothing is copied for good before it is seen off. `known`: the source machine as `find_source` finds it again.
     """
     job.raise_if_cancelled()
+    find_source(job, known)
     ref, name = job.replaced.machine_ref, job.record.machine_name
     with job.clouds.source(job.replaced.provider_id) as source:
         running = source.power_state(ref) is PowerState.ON

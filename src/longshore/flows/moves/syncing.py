@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longshore.blocks.unfinished import keep_unfinished
-from longshore.errors import LongshoreError
+from longshore.errors import LongshoreError, Unreachable
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, DiskBase, DiskCopy
 from longshore.flows.moves.look import Choice
@@ -20,6 +20,7 @@ from longshore.flows.moves.migration import CopyTotals, Migration
 from longshore.flows.moves.source_side import (
     Off,
     drop_if_possible,
+    find_source,
     is_still_off,
     take_snapshot,
     take_still,
@@ -28,7 +29,7 @@ from longshore.flows.moves.syncs import History, Sync
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.told_changes import Told, ask_source
 from longshore.model.forms import form
-from longshore.model.machine import Snapshot
+from longshore.model.machine import Machine, Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Port, Volume
 
@@ -97,7 +98,7 @@ class Syncing(Migration):
                 machine.disks,
                 quiesce=job.request.quiesce,
                 first=not number,
-                instance_uuid=machine.instance_uuid,
+                known=machine,
             )
             final = False
         else:
@@ -110,7 +111,9 @@ class Syncing(Migration):
             for disk in known
         ]
         told = dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
-        changed = {key: Told(None, "All of it is compared.") for key in told if all_of_it or key in state.doubted}
+        # To one that was registered anew, maybe from a copy of its files, earlier change ids may mean other states
+        compared = all_of_it or snapshot.machine_ref != machine.ref
+        changed = {key: Told(None, "All of it is compared.") for key in told if compared or key in state.doubted}
         job.begin_together()
         copies = [
             DiskCopy(
@@ -169,8 +172,10 @@ def after(state: SyncState, sync: Sync, snapshot: Snapshot) -> SyncState:
         copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
         for copy in sync.copies
     }
+    machine = replace(state.prepared.machine, ref=snapshot.machine_ref)
     return replace(
         state,
+        prepared=replace(state.prepared, machine=machine),
         number=sync.number + 1,
         bases=bases,
         base=snapshot if snapshot.is_base and not sync.final else None,
@@ -212,3 +217,17 @@ def _arrived(job: MoveContext, base: DiskBase | None, copy: str, sync: str) -> D
     before = directory / base.manifest if base is not None else None
     root = keep_unfinished(directory / f"{copy}.checkpoint", directory / manifest, before)
     return DiskBase(None, manifest, root, partly=True) if root is not None else None
+
+
+def look_at_source(job: MoveContext, known: Machine) -> Machine:
+    """Return the source machine as it is now, wherever it is registered. Raise as `find_source` does, and Unreachable
+    while the source can't say what it consists of."""
+    find_source(job, known)
+    with job.clouds.source(job.record.source_id) as source:
+        machine = source.by_reference(job.record.machine_ref)
+    if machine.unreadable:
+        raise Unreachable(
+            f"The source can't say at present what {known.name} consists of.",
+            advice="See there whether its host and its storage can be reached.",
+        )
+    return machine

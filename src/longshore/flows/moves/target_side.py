@@ -1,6 +1,7 @@
 """The things that a migration makes on its target: volumes, ports, rollback points, the server."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
@@ -12,7 +13,6 @@ from longshore.model.request import FloatingMode, LandingMode, MigrationType
 from longshore.model.target import (
     DISK_BUS,
     SOURCE,
-    Network,
     Owner,
     Port,
     PortRequest,
@@ -26,6 +26,8 @@ from longshore.planning.floating import FloatingLanding
 from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
 from longshore.providers.contract import FloatingAddresses
 from longshore.store import ThingKind
+
+SAFEGUARD = "safeguard-"  # steps of the snapshots that are taken before a guest is changed or booted; the volume's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,7 @@ def make_volume(job: MoveContext, prepared: Prepared, disk: Disk, snapshot_id: s
 def make_requested_volume(job: MoveContext, disk: Disk, request: VolumeRequest) -> Volume:
     """Make a volume for this disk, ready to be opened."""
     with job.clouds.target(job.record.target_id) as target:
-        volume = job.make(
-            ThingKind.VOLUME,
-            f"volume-{disk.key}",
-            lambda owner: target.create_volume(request, owner),
-            provider_id=job.record.target_id,
-            ref=lambda v: v.id,
-        )
+        volume = job.make_at_target(ThingKind.VOLUME, f"volume-{disk.key}", partial(target.create_volume, request))
         target.make_ready(Owner(job.id, f"open-{volume.id}"))
     job.store.disks.update(job.id, disk.key, volume_id=volume.id)
     return volume
@@ -110,18 +106,8 @@ def make_isolated_networks(job: MoveContext, prepared: Prepared) -> dict[str, st
         there = {network.id: network for network in target.networks()}
         for number, network_id in enumerate(dict.fromkeys(nic.network_id for nic in prepared.landing.nics)):
             like = there[network_id]
-
-            def make(owner: Owner, like: Network = like) -> Network:
-                return target.create_isolated_network(f"{server_name(job, prepared)}-{like.name}", like.subnets, owner)
-
-            network = job.make(
-                ThingKind.NETWORK,
-                f"network-{number}",
-                make,
-                provider_id=job.record.target_id,
-                ref=lambda n: n.id,
-            )
-            made[network_id] = network.id
+            make = partial(target.create_isolated_network, f"{server_name(job, prepared)}-{like.name}", like.subnets)
+            made[network_id] = job.make_at_target(ThingKind.NETWORK, f"network-{number}", make).id
     return made
 
 
@@ -146,29 +132,24 @@ def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -
                 allowed_addresses=() if changed else nic.allowed_addresses,
                 plugged=nic.plugged,
             )
-            ports.append(
-                job.make(
-                    ThingKind.PORT,
-                    f"port-{nic.nic_key}",
-                    lambda owner, request=request: target.create_port(request, owner),  # type: ignore[misc]
-                    provider_id=job.record.target_id,
-                    ref=lambda p: p.id,
-                )
-            )
+            make = partial(target.create_port, request)
+            ports.append(job.make_at_target(ThingKind.PORT, f"port-{nic.nic_key}", make))
     return ports
 
 
 def safeguard(job: MoveContext, volumes: list[Volume]) -> list[str]:
     """Make a way back for each volume before the guest is changed. Return the ids of the volumes' snapshots."""
     job.phase("safeguarding", "Taking snapshots of the volumes before the guest is changed.")
+    return snapshot_volumes(job, volumes, SAFEGUARD)
+
+
+def snapshot_volumes(job: MoveContext, volumes: list[Volume], beginning: str) -> list[str]:
+    """Take a snapshot of each volume, and return the snapshots' ids. `beginning`: of their steps, before the volume's
+    id."""
     with job.clouds.target(job.record.target_id) as target:
         return [
-            job.make(
-                ThingKind.VOLUME_SNAPSHOT,
-                f"safeguard-{volume.id}",
-                lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
-                provider_id=job.record.target_id,
-                ref=lambda s: s.id,
+            job.make_at_target(
+                ThingKind.VOLUME_SNAPSHOT, f"{beginning}{volume.id}", partial(target.snapshot_volume, volume.id)
             ).id
             for volume in volumes
         ]
@@ -212,13 +193,7 @@ def boot(  # noqa: PLR0917
             target.finish_volume(volume.id, volume_request(job, prepared, disk, hardware))
         if off is not None:
             require_still_off(job, off)
-        server = job.make(
-            ThingKind.SERVER,
-            step,
-            lambda owner: target.create_server(request, owner),
-            provider_id=job.record.target_id,
-            ref=lambda s: s.id,
-        )
+        server = job.make_at_target(ThingKind.SERVER, step, partial(target.create_server, request))
         if off is not None:
             require_still_off(job, off)
         _lead_addresses(job, prepared, ports, target)
@@ -254,11 +229,6 @@ def _lead_address(
             ref=lambda _: address_id,
         )
         return
-    made = job.make(
-        ThingKind.FLOATING_ADDRESS,
-        step,
-        lambda owner: target.create_floating_address(floating.network_id or "", port.id, fixed, owner),
-        provider_id=job.record.target_id,
-        ref=lambda f: f.id,
-    )
+    make = partial(target.create_floating_address, floating.network_id or "", port.id, fixed)
+    made = job.make_at_target(ThingKind.FLOATING_ADDRESS, step, make)
     job.say(f"{fixed or port.mac} has the floating IP {made.address}.")

@@ -8,15 +8,15 @@ step that asked answers its name.
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from longshore.blocks.durable import replace_file
-from longshore.engine.retry import retry
 from longshore.errors import FAULT, LongshoreError, ProviderError
 from longshore.flows.moves.context import MoveContext
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot
+from longshore.processes.durable import replace_file
 
 UNTRACKED = "The source doesn't track this disk's changes."  # was said when the tracking could not be switched on
 
@@ -36,14 +36,10 @@ async def ask_source(
     `provider_id`: of the provider that is asked; None: the source. Where it still answers with a fault after a few
     tries, the changes are unknown, so that all of the disk is compared. Other errors are raised.
     """
-
-    def again(error: LongshoreError) -> None:
-        job.raise_if_cancelled()
-        job.say(f"{disk.label}: {error} It is tried again.", "warning")
-
+    asked = provider_id or job.record.source_id
+    ask = partial(asyncio.to_thread, _ask, job, disk, snapshot, since, asked)
     try:
-        asked = provider_id or job.record.source_id
-        changes = await retry(lambda: asyncio.to_thread(_ask, job, disk, snapshot, since, asked), before_again=again)
+        changes = await job.retry(ask, f"{disk.label}: ")
     except LongshoreError as error:
         if error.code not in (FAULT, ProviderError.code):
             raise
@@ -85,8 +81,7 @@ def _keep(job: MoveContext, disk: Disk, changes: Changes, file: str) -> Told:
         if changes.reason != UNTRACKED:
             _say(job, disk, changes)
         return Told(None, changes.reason)
-    directory = job.store.state.migration(job.id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = job.directory()
     replace_file(directory / file, [json.dumps(changes.extents).encode()])
     return Told(file, tried=changes.tried)
 

@@ -14,7 +14,6 @@ from longshore.flows.facts import gather_for_volume
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import drop_if_possible, take_snapshot
 from longshore.flows.moves.target_side import make_requested_volume
-from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
 from longshore.planning import VolumeLanding, blocked, land_volume
@@ -43,16 +42,13 @@ class VolumeMove(Migration):
 
     def _look(self) -> PreparedVolume:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at volume {job.record.machine_name} and at what the target has.")
+        job.begin_phase("preparing", f"Looking at volume {job.record.machine_name} and at what the target has.")
         with job.clouds.source(job.record.source_id) as source:
             volume = source.by_reference(job.record.machine_ref)
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             landing, concerns = land_volume(volume, job.request, gather_for_volume(target, room))
-        for concern in concerns:
-            if concern.severity is not Severity.BLOCKER:
-                job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+        job.tell_concerns(concerns)
         if landing is None:
             raise blocked(concerns)
         job.store.disks.keep(job.id, volume.disks)
@@ -86,8 +82,9 @@ class VolumeMove(Migration):
     def _finish(self, prepared: PreparedVolume, volume: Volume) -> None:
         """Give the copy what the original has. Raise Conflict when the original has got a machine since."""
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
+        job.begin_phase(
+            "finishing", "Giving the volume what the original has: metadata, image properties, bootable or not."
+        )
         with job.clouds.source(job.record.source_id) as source:
             source.by_reference(prepared.volume.ref)
         with job.clouds.target(job.record.target_id) as target:

@@ -26,12 +26,12 @@ from typing import Any
 
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.facts import gather
-from longshore.flows.moves.going_back import is_of_landing
 from longshore.flows.moves.kept_copies import (
+    is_of_landing,
     is_of_no_sync,
     is_synchronised,
     keep_copy,
-    kept_until,
+    next_look,
     raise_if_expired,
     stays,
     waits_for,
@@ -41,12 +41,13 @@ from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
-    following,
+    find_source,
+    refuse_other_disks,
     shut_down,
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import Syncing, SyncState, after, after_break
+from longshore.flows.moves.syncing import Syncing, SyncState, after, after_break, look_at_source
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
 from longshore.flows.moves.target_side import Prepared, make_ports
 from longshore.flows.undo import undo
@@ -67,7 +68,7 @@ class WarmBegin(Migration):
         await self._job.step("go-on", self._go_on, SyncState(prepared, volumes, ports))
 
     def _go_on(self, state: SyncState) -> None:
-        self._job.store.migrations.end_job(self._job.id, self._job.job_id, next_kind=JobKind.SYNC, state=state.kept())
+        self._job.end(next_kind=JobKind.SYNC, state=state.kept())
 
 
 class WarmSync(Syncing):
@@ -83,7 +84,7 @@ class WarmSync(Syncing):
             state, again = await self._prepare_again(state), False
         if turn is Turn.SYNC:
             if not is_synchronised(self._job):
-                await self._job.step("track-changes", track_changes, self._job)
+                await self._job.step("track-changes", track_changes, self._job, known=state.prepared.machine)
             _, state = await self._sync(state)
             if state.choice is None and not state.held:  # there is something to look into, and the machine runs
                 choice = await self._look_into_copies(state.prepared, state.volumes, state.ports)
@@ -108,9 +109,9 @@ class WarmSync(Syncing):
         """
         job = self._job
         job.raise_if_cancelled()
+        find_source(job, before.machine)
         with job.clouds.source(job.record.source_id) as source:
-            power = following(job, before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref))
-            machine = replace(before.machine, power=power)
+            machine = replace(before.machine, power=source.power_state(job.record.machine_ref))
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)
@@ -143,9 +144,26 @@ class WarmSync(Syncing):
         if not is_synchronised(job) and not asked:
             return Turn.WAIT
         turn = next_turn(cutover, state.history, now, asked=asked, held=bool(state.held))
-        if turn is Turn.CUT_OVER and not job.store.migrations.begin_cutover(job.id, job.job_id, cutover, asked=asked):
-            return self._choose(state)
+        if turn is Turn.CUT_OVER:
+            if not job.store.migrations.begin_cutover(job.id, job.job_id, cutover, asked=asked):
+                return self._choose(state)
+            self._refuse_changed(state)
         return turn
+
+    def _refuse_changed(self, state: SyncState) -> None:
+        """Raise Conflict, while the machine runs, when its disks aren't those that were copied, or somebody has deleted
+        a volume that they were copied to."""
+        job, copied = self._job, state.prepared.machine
+        refuse_other_disks(job, copied.disks, look_at_source(job, copied).disks)
+        with job.clouds.target(job.record.target_id) as target:
+            pairs = zip(copied.disks, state.volumes, strict=True)
+            gone = [disk.label for disk, volume in pairs if not target.has_volume(volume.id)]
+        if gone:
+            raise Conflict(
+                f"The volume of {', '.join(gone)} was deleted at the target.",
+                advice="Cancel this migration, and start a new one.",
+                code="drifted",
+            )
 
     def _wished(self) -> tuple[Cutover, bool]:
         """Return when it is to be cut over, and whether somebody has asked for that: both may change while it runs."""
@@ -164,13 +182,13 @@ class WarmSync(Syncing):
                 job.say(why, phase="waiting")
             state, told = replace(state, why=why), {"phase": "waiting"}
         # Who sees it wait finds the job that it waits for: both are written at once
-        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
+        job.end(next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
 
     def _next_moment(self, state: SyncState, now: datetime) -> datetime:
         due = now + timedelta(seconds=waits_for(self._job))
         if is_synchronised(self._job):
             due = next_moment(self._wished()[0], state.history, now)
-        return min(filter(None, (due, kept_until(self._job, state))))
+        return next_look(self._job, state, due, now)
 
     async def _cut_over(self, state: SyncState) -> dict[str, Any]:
         job = self._job
@@ -180,7 +198,7 @@ class WarmSync(Syncing):
             choice = await self._look_into_copies(state.prepared, state.volumes, ports)
             state = replace(state, choice=choice)
         for _ in range(CUTOVERS):
-            off = await job.step(f"shut-down-{state.number}", shut_down, job)
+            off = await job.step(f"shut-down-{state.number}", shut_down, job, state.prepared.machine)
             last, state = await self._sync(state, off)
             if last.final:
                 break

@@ -149,7 +149,7 @@ def examine(
         found += [p.machine for p in prospects]
         yield Examined(prospects, concerns, len(volumes))
     concerns = whole.of_all(source.inventory() if stored else None, plan.limits.at_once)
-    concerns += shared_names(plan.mappings.networks, plan.mappings.storage, found)
+    concerns += shared_names(plan.mappings.networks, plan.mappings.storage, found, plan.mappings.zones)
     if len(entries) == len(plan.entries) == len(found):
         concerns += unused_of_plan(plan, found)
     yield Examined([], concerns, 0)

@@ -36,8 +36,7 @@ def undo_failback(job: MoveContext) -> None:
     if _there(job, failback, ThingKind.HOME_SNAPSHOT, ThingKind.SERVER) is not None:
         _say_why_not(job, "The failback isn't undone", " ".join(left))
         return
-    for sentence in left:
-        job.say(sentence, "error")
+    job.say_each(left, "error")
     store.replicas.update(job.id, error=None, error_code=None)
     try:
         with job.clouds.source(job.record.target_id) as cloud:
@@ -75,8 +74,7 @@ def commit_failback(job: MoveContext) -> None:
     if (home := _there(job, failback, ThingKind.SERVER)) is not None and home.ref is not None:
         _take_up(job, failback, home.ref)
     server = store.migrations.get(replica.failover_id or "")
-    for sentence in undo(store, job.clouds, server.id):
-        job.say(sentence, "warning")
+    job.say_each(undo(store, job.clouds, server.id), "warning")
     if any(entry.state is EntryState.HANDED_OVER for entry in store.ledger.entries(server.id)):
         job.say(f"Server {server.server_id} is yours, and stays: it is off.")
     _follow(job, failback)
@@ -96,7 +94,13 @@ def _move_in(job: MoveContext, made: LedgerRecord, ref: str) -> None:
         gone = entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING) and entry.parent != ref
         if gone and entry.state is not EntryState.REMOVED:
             store.ledger.settle(entry.id, EntryState.REMOVED, note="Its machine is gone.")
-    store.migrations.update(job.id, machine_ref=ref)
+    with job.clouds.source(record.source_id) as source:
+        new = source.by_reference(ref)
+    state = form(SyncState).validate_python(store.migrations.get(job.id).state)
+    # By these it is known from the old one, and from whatever gets its reference later
+    known = replace(state.prepared.machine, ref=ref, uuid=new.uuid, instance_uuid=new.instance_uuid)
+    state = replace(state, prepared=replace(state.prepared, machine=known))
+    store.migrations.update(job.id, machine_ref=ref, state=state.kept())
     owner = Owner(job.id, f"change-tracking-{ref}")
     tracking = store.ledger.intend(owner, record.source_id, ThingKind.CHANGE_TRACKING, ref)
     try:
@@ -114,8 +118,7 @@ def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
     """Make the new server the replica's machine from now on. What was known of the one before means nothing for it."""
     store, record = job.store, job.store.migrations.get(job.id)
     if record.machine_ref != ref:
-        for sentence in undo(store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
-            job.say(sentence, "warning")
+        job.say_each(undo(store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT), "warning")
         with job.clouds.source(record.source_id) as source:
             machine = source.by_reference(ref)
         state = form(SyncState).validate_python(record.state)
@@ -193,9 +196,8 @@ def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Exte
 def _there(job: MoveContext, failback: MigrationRecord, *kinds: ThingKind) -> LedgerRecord | None:
     """Return the failback's entry of one of these kinds, while the thing is there: what the machine can go back to, or
     the server that runs in its place."""
-    kept = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
     entries = job.store.ledger.entries(failback.id)
-    return next((e for e in entries if e.kind in kinds and e.state in kept), None)
+    return next((e for e in entries if e.kind in kinds and not e.state.settled), None)
 
 
 def _say_why_not(job: MoveContext, what: str, why: str) -> None:

@@ -8,8 +8,7 @@ on. The sync that finds it has copied it.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from longshore.blocks.differences import hidden
-from longshore.blocks.manifest import read_manifest
+from longshore.blocks.manifest import hidden, read_manifest
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.syncing import Round, SyncState
 from longshore.flows.moves.syncs import Sync
@@ -18,7 +17,7 @@ from longshore.flows.replicas.moments import next_audit
 from longshore.model.changes import Changed
 from longshore.model.extents import total
 from longshore.store import ReplicaRecord
-from longshore.store.audits import Audited
+from longshore.store.points import Audited
 
 
 @dataclass(frozen=True, slots=True)

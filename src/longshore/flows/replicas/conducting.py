@@ -20,8 +20,8 @@ from typing import Any
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.flow import Flow
 from longshore.flows.moves.syncing import SyncState
-from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.gate import run_command
+from longshore.flows.replicas.landing import landing_of, refuse_landings
 from longshore.model.durations import duration
 from longshore.model.forms import form
 from longshore.model.group import Tier
@@ -30,8 +30,7 @@ from longshore.model.machine import Machine
 from longshore.model.replica import IN_PLACE, OF_RUN, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.group_runs import Do, MachineStanding, Next, RunProgress, SeenMachine, next_of
-from longshore.planning.group_tiers import tier_standings
+from longshore.planning.group_runs import Do, MachineStanding, Next, RunProgress, SeenMachine, next_of, tier_standings
 from longshore.store import GroupMember, MigrationRecord
 from longshore.store.jobs import NEVER
 from longshore.store.tables import without_zone
@@ -103,11 +102,9 @@ class Conducting(Flow):
     def _do(self, state: RunState, following: Next) -> None:
         number, progress = following.tier, state.progress
         match following.do:
-            case Do.STOP if not following.why:
-                self._stop(Cancelled("The run was stopped."))
             case Do.STOP:
                 said = f"{_named(state.tiers[number])} can't be got up. {following.why}"
-                self._stop(Conflict(said, code=_STOPPED))
+                self._stop(Conflict(said, code=_STOPPED) if following.why else Cancelled("The run was stopped."))
             case Do.SHUT_DOWN:
                 self._shut_down(state, number)
                 self._go_on(replace(state, progress=replace(progress, shuts_down=number)), at_once=True)
@@ -193,13 +190,11 @@ class Conducting(Flow):
         if state.why is None:
             undo = "" if tests else f" For good: longshore replica group commit {job.record.machine_name}; back: undo."
             job.say(f"All machines were seen up.{undo}", phase="done")
-            job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE, phase="done", result=figures)
+            job.end(status=Status.DONE, phase="done", result=figures)
             return
         status = Status.CANCELLED if state.code == Cancelled.code else Status.FAILED
         job.say(self._left(state, tests=tests), phase="stopped")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
+        job.end(
             status=status,
             phase="stopped",
             error=state.why,

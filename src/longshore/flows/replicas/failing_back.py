@@ -21,7 +21,7 @@ from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.errors import BootError, Conflict
-from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.flows.moves.copying import Copied, DiskCopy
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
@@ -119,8 +119,7 @@ class Failback(Migration):
 
     def _look(self) -> WayHome:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
+        job.begin_phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
         replica = job.store.replicas.get(job.record.of)
         made = job.home.machine_ref if job.request.new_machine else None
         way = find_way(job.store, job.clouds, replica, job.request.accept, made=made)
@@ -164,15 +163,9 @@ class Failback(Migration):
         """Take a snapshot of the machine, so that it can go back to that. Raise Conflict when somebody powers it on."""
         job, ref = self._job, way.home.ref
         job.phase("protecting", f"Taking a snapshot of {way.home.name}: it can go back to that.")
-        with job.clouds.source(job.home.provider_id) as source:
-            made = job.make(
-                ThingKind.HOME_SNAPSHOT,
-                HOME,
-                lambda owner: source.snapshot(ref, f"longshore-{job.id[:8]}", owner, quiesce=False),
-                provider_id=job.home.provider_id,
-                parent=ref,
-                ref=lambda s: s.ref,
-            )
+        at = MachinePlace(job.home.provider_id, ref)
+        made = make_snapshot(job, HOME, quiesce=False, of=at, kind=ThingKind.HOME_SNAPSHOT)
+        with job.clouds.source(at.provider_id) as source:
             if source.power_state(ref) is not PowerState.OFF:
                 raise Conflict(f"{way.home.name} was powered on where it came from.", advice="Power it off.")
         return made
@@ -350,8 +343,7 @@ def finish(job: MoveContext, result: dict[str, Any]) -> None:
     replica_id = job.record.of
     job.phase("cleaning-up", "Removing what was made on the way.")
     gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.AGENT_PROBE)
-    for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
-        job.say(sentence, "warning")
+    job.say_each(undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone), "warning")
     record = job.store.migrations.get(job.id)
     if record.source_off_at and record.target_up_at:
         result["downtime_seconds"] = downtime_of(record).seconds

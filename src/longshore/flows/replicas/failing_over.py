@@ -9,8 +9,6 @@ from longshore.model.replica import Stage
 from longshore.store import EntryState, Store, ThingKind
 from longshore.store.adoption import was_adopted
 
-_THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
-
 
 def undo_failover(job: MoveContext) -> None:
     """Remove the server with all that belongs to it, and power the machine on, if it was shut down for it.
@@ -23,13 +21,12 @@ def undo_failover(job: MoveContext) -> None:
     job.phase("undoing", "Undoing the failover.")
     left = undo(store, job.clouds, failover) if failover else []
     entries = store.ledger.entries(failover) if failover else []
-    if any(entry.kind is ThingKind.SERVER and entry.state in _THERE for entry in entries):
+    if any(entry.kind is ThingKind.SERVER and not entry.state.settled for entry in entries):
         said = " ".join(left)
         store.replicas.update(job.id, stage=Stage.FAILED_OVER.value, error=said, error_code="undo-failed")
         job.say(f"The failover isn't undone: {said}", "error")
         return
-    for sentence in [*left, *run_source_again(job)]:
-        job.say(sentence, "error")
+    job.say_each([*left, *run_source_again(job)], "error")
     adopted = was_adopted(store.replicas.get(job.id).stage, store.migrations.get(job.id))
     stage = Stage.ADOPTED if adopted else Stage.PROTECTED
     store.replicas.update(job.id, stage=stage.value, failover_id=None, error=None, error_code=None)
@@ -43,8 +40,7 @@ def commit_failover(job: MoveContext) -> None:
     if failover is not None:
         for kind in LASTING:
             store.ledger.settle_kind(failover, kind, EntryState.HANDED_OVER)
-        for sentence in undo(store, job.clouds, failover, is_of_way_back):
-            job.say(sentence, "warning")
+        job.say_each(undo(store, job.clouds, failover, is_of_way_back), "warning")
     store.replicas.update(job.id, stage=Stage.COMMITTED.value)
     job.say(
         "The failover is committed: the server is yours. Its volumes stand on the point's snapshots, which stay as "

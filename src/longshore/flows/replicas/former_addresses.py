@@ -12,7 +12,7 @@ from longshore.blocks.exports import Export
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import guest_keys
 from longshore.flows.moves.opened import opened
-from longshore.guests import put_back
+from longshore.guests.process import put_back
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.planning.new_addresses import wanted_addresses
@@ -31,13 +31,11 @@ async def put_addresses_back(job: MoveContext, open_all: Callable[[ExitStack], l
 
     Done twice it does nothing the second time: what was kept goes with what is put back.
     """
-    await asyncio.to_thread(job.raise_if_cancelled)
     said = "Giving the guest the addresses back that it had before the failover."
-    await asyncio.to_thread(job.phase, "converting", said)
+    await asyncio.to_thread(job.begin_phase, "converting", said)
     async with opened() as exports:
         disks = await asyncio.to_thread(open_all, exports)
-        directory = job.store.state.migration(job.id) / "put-back"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = job.directory("put-back")
         keys = await asyncio.to_thread(guest_keys, job)
         uris = [disk.uri for disk in disks]
         done = await job.cancellable(asyncio.create_task(put_back(uris, directory, job.say, keys=keys)))

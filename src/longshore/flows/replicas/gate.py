@@ -20,8 +20,7 @@ async def run_command(job: MoveContext, tier: Tier, told: Mapping[str, Any]) -> 
     """Run the command of a tier's gate. Raise HookError when it doesn't succeed, Cancelled when the run
     is cancelled."""
     job.raise_if_cancelled()
-    directory = job.store.state.migration(job.id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = job.directory()
     log = directory / f"gate-{tier.number}.log"
     request = {"command": list(tier.gate.command), "told": told, "patience": PATIENCE}
     answer, status = await ask("longshore.flows.replicas.gate_command", request, log, job.say)

@@ -11,27 +11,31 @@ beside. The point stays as long as volumes are there that were made of it.
 What a failover has made isn't handed over when it is up: it can be undone, until its replica is told to commit it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from longshore.errors import Cancelled, Conflict, LongshoreError
-from longshore.flows.facts import gather
+from longshore.flows.clouds import Clouds
+from longshore.flows.facts import gather, gather_for_plan
+from longshore.flows.flow import Flow
 from longshore.flows.moves.look import Choice
-from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
-from longshore.flows.moves.target_side import Prepared, make_volume
+from longshore.flows.moves.migration import CopyTotals, figures_of, result_of
+from longshore.flows.moves.target_side import Prepared
 from longshore.flows.replicas.known import Known, what_is_known
+from longshore.flows.replicas.looking import OfPoint
 from longshore.flows.replicas.points import find_lost, newest
 from longshore.flows.replicas.way_back import is_of_way_back, keep_way_back, way_back_snapshots
 from longshore.flows.undo import undo
-from longshore.guests import GUEST_CHANGED
+from longshore.guests.report import GUEST_CHANGED
+from longshore.model.concern import Severity
 from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.machine import Disk, Machine
-from longshore.model.replica import PointState
-from longshore.model.request import BootProof, MigrationType
+from longshore.model.machine import Machine
+from longshore.model.replica import OF_RUN, PointState
+from longshore.model.request import BootProof, MigrationRequest, MigrationType
 from longshore.model.target import Port, Volume
-from longshore.planning import land
+from longshore.planning import Preflight, blocked, land
 from longshore.providers.contract import Target
 from longshore.store import EventRecord, PointRecord, ThingKind
 from longshore.store.jobs import NEVER
@@ -51,7 +55,7 @@ _PARTS = {
 }
 
 
-class PointLanding(Migration):
+class PointLanding(OfPoint):
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes, ports = await self._begin()
         if self._job.request.type is MigrationType.FAILOVER:
@@ -88,13 +92,6 @@ class PointLanding(Migration):
     def _what_is_known(self, prepared: Prepared, ports: list[Port]) -> Known:
         return what_is_known(self._job, self._point, prepared, ports)
 
-    @property
-    def _point(self) -> PointRecord:
-        request = self._job.request
-        assert request.of is not None
-        assert request.point is not None
-        return self._job.store.points.get(request.of, request.point)
-
     def _prepare(self) -> Prepared:
         job, point = self._job, self._point
         job.raise_if_cancelled()
@@ -121,15 +118,9 @@ class PointLanding(Migration):
         said = f"Point {point.number} can't be used: the target has no snapshot of it any more."
         raise Conflict(said, advice=advice, code="point-lost")
 
-    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
-        snapshots = {one.key: one.snapshot_id for one in self._point.disks}
-        return make_volume(self._job, prepared, disk, snapshots[disk.key])
-
     def _hand_over(self, result: dict[str, Any]) -> None:
         job, request = self._job, self._job.request
-        assert request.of is not None
-        assert request.point is not None
-        self._prove(request.of, request.point, result.get("proof") or "")
+        self._prove(result.get("proof") or "")
         gone = {ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
         parts = parts_of(job.store.events.of(job.id, limit=10_000), utc_now())
         of_failover = request.type is MigrationType.FAILOVER
@@ -142,20 +133,19 @@ class PointLanding(Migration):
             else:
                 gone = set(ThingKind) - {ThingKind.RELAY}
         job.phase("cleaning-up", "Removing what was made on the way.")
-        for sentence in undo(job.store, job.clouds, job.id, lambda e: e.kind in gone and not is_of_way_back(e)):
-            job.say(sentence, "warning")
+        job.say_each(undo(job.store, job.clouds, job.id, lambda e: e.kind in gone and not is_of_way_back(e)), "warning")
         if of_failover:  # it can be committed or undone once it is done, which comes next
             again = f"longshore replica undo {request.of}"
             job.say(f"It runs in the machine's place. For good: longshore replica commit {request.of}; back: {again}.")
         self._done({**result, "point": request.point, "seconds": parts})
 
-    def _prove(self, replica_id: str, number: int, proof: str) -> None:
+    def _prove(self, proof: str) -> None:
         """Note that the point is proved, unless nothing had to show that the guest is up: that says nothing of the
         point."""
         job = self._job
         up_at = job.store.migrations.get(job.id).target_up_at
         if proof != BootProof.NONE and up_at is not None:
-            job.store.points.prove(replica_id, number, with_zone(up_at), proof)
+            job.store.points.prove(job.record.of, job.request.point or 0, with_zone(up_at), proof)
 
     def _stay(self, result: dict[str, Any], gone: set[ThingKind]) -> None:
         """Keep the server for the time that was asked for, or until its group's test has ended."""
@@ -168,22 +158,40 @@ class PointLanding(Migration):
         found = job.store.migrations.get(job.id).result or {}  # in the guest
         told = {**found, **result}
         # Who waits for it goes by its phase, and reads the result then: both are written at once
-        job.store.migrations.end_job(
-            job.id, job.job_id, next_kind=JobKind.CLEAN_UP, due_at=due, phase="up", result=told
-        )
+        job.end(next_kind=JobKind.CLEAN_UP, due_at=due, phase="up", result=told)
 
     def _roll_back(self, error: LongshoreError) -> None:
         request = self._job.request
-        if request.type is MigrationType.FAILOVER and request.of is not None and error.code != Cancelled.code:
-            self._job.store.replicas.update(request.of, failover_error=str(error))
+        if request.type is MigrationType.FAILOVER and error.code != Cancelled.code:
+            self._job.store.replicas.update(self._job.record.of, failover_error=str(error))
         super()._roll_back(error)
 
     def _take_back(self) -> list[str]:
         left = super()._take_back()
-        request = self._job.request
-        if request.type is MigrationType.FAILOVER and request.of is not None:
-            self._job.store.replicas.came_to_nothing(request.of, self._job.id)
+        if self._job.request.type is MigrationType.FAILOVER:
+            self._job.store.replicas.came_to_nothing(self._job.record.of, self._job.id)
         return left
+
+
+class CleaningUp(Flow):
+    """The end of a test whose server was to stay for a while: its time has come, or somebody wants it to end now."""
+
+    async def _forward(self) -> None:
+        await self._job.step("clean-up", self._clean_up)
+
+    def _fail(self, error: LongshoreError) -> None:
+        """Raise the error. The test itself has succeeded: what is left of it is in the ledger, for a
+        further clean-up."""
+        self._job.ignore_cancel()
+        raise error
+
+    def _clean_up(self) -> None:
+        """Remove all that was made for the test, cancelled or not: it has been seen up, and so it is done."""
+        job = self._job
+        job.ignore_cancel()
+        job.phase("cleaning-up", "Removing what was made for the test.")
+        self._remove_made()
+        self._done({})
 
 
 def parts_of(events: Sequence[EventRecord], now: datetime) -> dict[str, float]:
@@ -197,3 +205,21 @@ def parts_of(events: Sequence[EventRecord], now: datetime) -> dict[str, float]:
         parts[_PARTS[phase]] = parts.get(_PARTS[phase], 0.0) + (end - at).total_seconds()
     parts["all"] = (now - edges[0][1]).total_seconds() if edges else 0.0
     return {name: round(seconds, 1) for name, seconds in parts.items()}
+
+
+def refuse_landings(clouds: Clouds, target_id: str, wanted: Sequence[tuple[Machine, MigrationRequest]]) -> None:
+    """Find out of these machines, seen together and before any of them is shut down, what a plan's check finds out.
+
+    Raise InvalidInput with all that stands against them.
+    """
+    whole = Preflight()
+    with clouds.target(target_id) as target:
+        facts = gather_for_plan(target, wanted, None, converts_here=True)
+    concerns = [*whole.of_machines(wanted, facts), *whole.of_all(None, None)]
+    if any(concern.severity is Severity.BLOCKER for concern in concerns):
+        raise blocked(concerns)
+
+
+def landing_of(wished: Mapping[str, Any]) -> MigrationRequest:
+    """Return what a planned failover asks for its server. `wished`: as the replica's record keeps it."""
+    return form(MigrationRequest).validate_python({name: value for name, value in wished.items() if name != OF_RUN})

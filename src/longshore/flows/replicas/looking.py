@@ -2,30 +2,33 @@
 
     the point → a volume of each of its snapshots → look into them → judge → remove them → tell the replica
 
+Tests of that point, which a schedule of the replica's begins, are begun here, too.
+
 It runs beside syncs, as a record of its own, and the source is asked nothing. What was found spares a failover its own
 look (`known.py`).
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.look import concerns_as_asked, look_into_volumes
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.target_side import Prepared, make_volume
+from longshore.flows.replicas.moments import next_test
 from longshore.flows.undo import undo
-from longshore.guests import ensure_confinement
-from longshore.model.concern import Concern, Severity
+from longshore.guests.confined import ensure_confinement
+from longshore.model.concern import Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import LandingMode, MigrationType
 from longshore.model.target import Port, Volume
-from longshore.store import PointRecord
+from longshore.store import PointRecord, ReplicaRecord
 from longshore.store.tables import utc_now, without_zone
 
 EVERY = timedelta(days=1)  # from one look to the next: as often as guests update themselves
@@ -51,6 +54,23 @@ def begin_look_if_due(job: MoveContext, prepared: Prepared) -> None:
             continue
 
 
+def begin_test_if_due(job: MoveContext, replica: ReplicaRecord) -> None:
+    """Begin a test of the newest usable point, if one is due, on networks of its own that lead nowhere.
+
+    It goes on beside whatever comes next. So points stay proved, and how long a failover takes is known.
+    """
+    now = datetime.now(UTC)
+    if replica.prove is None or replica.prove_due_at is None or without_zone(now) < replica.prove_due_at:
+        return
+    request = replace(job.request, type=MigrationType.TEST, of=replica.id, isolated=True)
+    asked = request.to_json()
+    following = next_test(replica.prove, replica.id, now)
+    assert following is not None
+    test = job.store.replicas.begin_test(replica.id, without_zone(now), following, asked)
+    if test is not None:
+        job.say(f"A test of its newest point begins, as every time: longshore migration show {test}.")
+
+
 def end_looks(job: MoveContext) -> list[str]:
     """Cancel all looks, and remove what they have made of the replica's points. Return a sentence for each thing that
     stays."""
@@ -68,7 +88,19 @@ def end_looks(job: MoveContext) -> list[str]:
     return [sentence for ended in looks.leaving(job.id) for sentence in undo(job.store, job.clouds, ended)]
 
 
-class PointLook(Migration):
+class OfPoint(Migration):
+    """A machine, or a look, that is made of a replica's point."""
+
+    @property
+    def _point(self) -> PointRecord:
+        return self._job.store.points.get(self._job.record.of, self._job.request.point or 0)
+
+    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
+        snapshots = {one.key: one.snapshot_id for one in self._point.disks}
+        return make_volume(self._job, prepared, disk, snapshots[disk.key])
+
+
+class PointLook(OfPoint):
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes = await self._begin_volumes()
         machine = prepared.machine
@@ -77,28 +109,19 @@ class PointLook(Migration):
         await self._job.step("tell", self._tell, prepared, findings)
         return {}
 
-    @property
-    def _point(self) -> PointRecord:
-        return self._job.store.points.get(self._job.record.of, self._job.request.point or 0)
-
     def _prepare(self) -> Prepared:
         job, point = self._job, self._point
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at point {point.number}, of {point.moment:%Y-%m-%d %H:%M:%S} UTC.")
+        job.begin_phase("preparing", f"Looking at point {point.number}, of {point.moment:%Y-%m-%d %H:%M:%S} UTC.")
         ensure_confinement()
         prepared = form(Prepared).validate_python(point.machine)
         job.store.disks.keep(job.id, prepared.machine.disks)
         return prepared
 
-    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
-        snapshots = {one.key: one.snapshot_id for one in self._point.disks}
-        return make_volume(self._job, prepared, disk, snapshots[disk.key])
-
     def _tell(self, prepared: Prepared, findings: GuestFindings) -> None:
         job, number = self._job, self._job.request.point or 0
         job.raise_if_cancelled()
         concerns = concerns_as_asked(prepared.machine, findings, prepared.landing.request)
-        against = _sentences(concerns, Severity.BLOCKER)
+        against = " ".join(str(concern) for concern in concerns if concern.severity is Severity.BLOCKER)
         new = job.store.looks.keep(
             job.record.of,
             number,
@@ -107,8 +130,7 @@ class PointLook(Migration):
             form(GuestFindings).dump_python(findings, mode="json"),
             against or None,
         )
-        for said in (concern for concern in concerns if concern.severity is not Severity.BLOCKER):
-            job.say(str(said), said.severity.value)
+        job.tell_concerns(concerns)
         if against:
             job.say(f"It couldn't land: {against}", "error")
         if against and new:
@@ -116,10 +138,7 @@ class PointLook(Migration):
         elif new:
             self._tell_replica(f"Point {number} could land: nothing stands against it any more.")
 
-    def _hand_over(self, result: dict[str, Any]) -> None:
-        """Remove what was made on the way, and end the look: nothing of it is handed over."""
-        self._remove_made()
-        self._done(result)
+    _hand_over = Flow._hand_over  # nothing of it is handed over
 
     def _roll_back(self, error: LongshoreError) -> None:
         """Roll back, and tell the replica why the look failed, unless somebody has cancelled it."""
@@ -137,7 +156,3 @@ class PointLook(Migration):
         except NotFound:
             return
         job.store.events.say(job.record.of, None, text, level)
-
-
-def _sentences(concerns: Sequence[Concern], severity: Severity) -> str:
-    return " ".join(str(concern) for concern in concerns if concern.severity is severity)

@@ -78,9 +78,9 @@ def described(marks: Mapping[str, str]) -> Machine | None:
         machine = read_machine(_in_plain_text(form(Machine).dump_python(machine, mode="json")))
     except (ValueError, zlib.error, RecursionError):  # what pydantic says has the description's own words
         raise ValueError("its description isn't one of a machine") from None
-    if not (0 <= machine.cpus < _MOST and 0 <= machine.memory_mib < _MOST and 0 < len(machine.name) <= LONGEST):
-        raise ValueError("its description isn't one of a machine")
-    if not 0 < len(machine.ref) <= LONGEST or any(disk.size <= 0 for disk in machine.disks):
+    numbers = 0 <= machine.cpus < _MOST and 0 <= machine.memory_mib < _MOST
+    words = all(0 < len(word) <= LONGEST for word in (machine.name, machine.ref))
+    if not numbers or not words or any(disk.size <= 0 for disk in machine.disks):
         raise ValueError("its description isn't one of a machine")
     settings = replace(machine.server_settings, user_data=None)
     return replace(machine, server_settings=settings).read_elsewhere()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import go_back
-from longshore.flows.moves.going_back import drop_safeguards, is_safeguard, safeguards, take_server_back
+from longshore.flows.moves.kept_copies import drop_safeguards, is_safeguard, safeguards, take_server_back
 from longshore.flows.moves.syncing import SyncState
 from longshore.model.forms import form
 from longshore.store import EntryState, ThingKind

@@ -6,7 +6,9 @@ so; until then what there is of it goes with the next sync, and nobody is told o
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
+from longshore.errors import ProviderError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas.marks import of_snapshot
@@ -35,13 +37,8 @@ def snapshot_disk(  # noqa: PLR0917
     said = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     notes = of_snapshot(job.id, number, said, consistency, machine, disk, root)
     with job.clouds.target(job.record.target_id) as target:
-        return job.make(
-            ThingKind.VOLUME_SNAPSHOT,
-            f"{_beginning(number)}{disk.key}",
-            lambda owner: target.snapshot_volume(volume.id, owner, notes),
-            provider_id=job.record.target_id,
-            ref=lambda s: s.id,
-        )
+        make = partial(target.snapshot_volume, volume.id, notes=notes)
+        return job.make_at_target(ThingKind.VOLUME_SNAPSHOT, f"{_beginning(number)}{disk.key}", make)
 
 
 def is_of_point(entry: LedgerRecord, number: int) -> bool:
@@ -68,12 +65,17 @@ def thin(store: Store, clouds: Clouds, replica_id: str, retention: str) -> list[
     return remove_points(store, clouds, replica_id, [*left, *going])
 
 
-def find_lost(store: Store, target: Target, replica_id: str, points: Sequence[PointRecord]) -> list[str]:
+def find_lost(
+    store: Store, target: Target, replica_id: str, points: Sequence[PointRecord], *, made: PointRecord | None = None
+) -> list[str]:
     """Compare usable points with the snapshots that the target has: what is gone there is no point any more.
 
-    Return a sentence for each point that was usable until now.
+    `made`: the point that has just been made. Return a sentence for each point that was usable until now. Raise
+    ProviderError when the target's list lacks even the one that was made: what is left of a lost point is removed.
     """
     there = target.snapshots_of(sorted({disk.volume_id for point in points for disk in point.disks}))
+    if made is not None and not there.issuperset(disk.snapshot_id for disk in made.disks):
+        raise ProviderError("Its list lacks snapshots that it made a moment ago, so it isn't believed.")
     said = []
     for point in points:
         gone = [disk.key for disk in point.disks if disk.snapshot_id not in there]

@@ -29,19 +29,18 @@ from longshore.flows.moves.source_side import (
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import Round, Syncing, SyncState, after, after_break
+from longshore.flows.moves.syncing import Round, Syncing, SyncState, after, after_break, look_at_source
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
 from longshore.flows.replicas.at_home import commit_failback, undo_failback
 from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
-from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.failing_over import commit_failover, undo_failover
-from longshore.flows.replicas.looking import begin_look_if_due, end_looks
+from longshore.flows.replicas.landing import landing_of, refuse_landings
+from longshore.flows.replicas.looking import begin_look_if_due, begin_test_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
 from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by, mistimed
 from longshore.flows.replicas.points import find_lost, is_of_any_point, is_of_point, snapshot_disk, thin
-from longshore.flows.replicas.proving import begin_test_if_due
 from longshore.flows.replicas.seeding import base_of, find_seed, write_seed
 from longshore.flows.undo import undo
 from longshore.model.forms import form
@@ -69,12 +68,12 @@ class ReplicaTurn(StrEnum):
     MIGRATE = "migration"
 
 
-# The wishes that these turns fulfil
+# What is done at these turns, and the wishes that they fulfil
 _ENDS = {
-    ReplicaTurn.UNDO: Wish.UNDO,
-    ReplicaTurn.COMMIT: Wish.COMMIT,
-    ReplicaTurn.UNDO_FAILBACK: Wish.UNDO,
-    ReplicaTurn.COMMIT_FAILBACK: Wish.COMMIT,
+    ReplicaTurn.UNDO: (undo_failover, Wish.UNDO),
+    ReplicaTurn.COMMIT: (commit_failover, Wish.COMMIT),
+    ReplicaTurn.UNDO_FAILBACK: (undo_failback, Wish.UNDO),
+    ReplicaTurn.COMMIT_FAILBACK: (commit_failback, Wish.COMMIT),
 }
 
 
@@ -90,24 +89,17 @@ class Replicating(Syncing):
     async def _forward(self) -> dict[str, Any] | None:
         turn = await self._job.step("turn", self._choose)
         match turn:
-            case ReplicaTurn.SYNC:
-                await self._sync(await self._begun())
-            case ReplicaTurn.AUDIT:
-                await self._sync(await self._begun(), audits=True)
+            case ReplicaTurn.SYNC | ReplicaTurn.AUDIT:
+                await self._sync(await self._begun(), audits=turn is ReplicaTurn.AUDIT)
             case ReplicaTurn.FAILOVER:
                 state = await self._begun()
                 await self._job.step("can-land", self._refuse_landing, state)
                 await self._sync(state, last=True)
-            case ReplicaTurn.UNDO:
-                await self._job.step("undo", undo_failover, self._job)
-            case ReplicaTurn.COMMIT:
-                await self._job.step("commit", commit_failover, self._job)
-            case ReplicaTurn.UNDO_FAILBACK:
-                await self._job.step("undo", undo_failback, self._job)
-            case ReplicaTurn.COMMIT_FAILBACK:
-                await self._job.step("commit", commit_failback, self._job)
             case ReplicaTurn.MIGRATE:
                 return await self._migrate(await self._begun())
+            case _ if turn in _ENDS:
+                end, wish = _ENDS[turn]
+                await self._job.step(wish.value, end, self._job)
         await self._job.step("go-on", self._go_on, turn)
         return None
 
@@ -310,10 +302,10 @@ class Replicating(Syncing):
         """Return the machine as a point describes it: as it is now, but for its tags and user data, which stay those of
         the first look."""
         job, before = self._job, state.prepared.machine
-        ref = job.record.machine_ref
-        with job.clouds.source(job.record.source_id) as source:
-            machine = source.by_reference(ref)
-            off = Off(source.last_start(ref)) if machine.power is PowerState.OFF else None
+        machine, off = look_at_source(job, before), None
+        if machine.power is PowerState.OFF:
+            with job.clouds.source(job.record.source_id) as source:
+                off = Off(source.last_start(machine.ref))
         settings = replace(machine.server_settings, user_data=before.server_settings.user_data)
         disks = {disk.key: disk for disk in machine.disks}
         # In the order of the volumes; whether they are still the same ones is seen by the snapshot
@@ -365,8 +357,7 @@ class Replicating(Syncing):
         )
         self._forget_files(sync)
         if found is not None:
-            for sentence in found.sentences():
-                job.say(sentence, "error")
+            job.say_each(found.sentences(), "error")
             job.say(verdict(found, before, sync), "information" if found.is_good else "error")
         changed = "" if sync.changed is None else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         job.say(f"Point {sync.number + 1} is usable after {sync.seconds:.0f} s{changed} ({consistency.value}).")
@@ -375,8 +366,7 @@ class Replicating(Syncing):
         job = self._job
         replica = job.store.replicas.get(job.id)
         self._compare_points()
-        for sentence in thin(job.store, job.clouds, job.id, replica.retention):
-            job.say(sentence, "warning")
+        job.say_each(thin(job.store, job.clouds, job.id, replica.retention), "warning")
         job.store.points.forget(job.id, datetime.now(UTC) - _REMEMBERED)
 
     def _compare_points(self) -> None:
@@ -384,8 +374,10 @@ class Replicating(Syncing):
         can't be asked is only told of."""
         job = self._job
         try:
+            points = job.store.points.usable(job.id)
+            made = max(points, key=lambda point: point.number, default=None)
             with job.clouds.target(job.record.target_id) as target:
-                lost = find_lost(job.store, target, job.id, job.store.points.usable(job.id))
+                lost = find_lost(job.store, target, job.id, points, made=made)
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 raise
@@ -401,7 +393,7 @@ class Replicating(Syncing):
         replica = job.store.replicas.get(job.id)
         if turn is ReplicaTurn.REST or turn in _ENDS:
             due = at_rest(replica, now, synchronised=_is_synchronised(replica))
-            done = _ENDS.get(turn)
+            _, done = _ENDS.get(turn, (None, None))
             place = begin_by(replica, job.store.points.arrivals(job.id, now), due, now)
             job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place, done=done)
             return
@@ -430,21 +422,19 @@ class Replicating(Syncing):
             before = form(SyncState).validate_python(record.state)
             state = after_break(job, before, self._copying, f"sync-{before.number}")
             number, base = before.number, state.base if state.number > before.number else None
-            for sentence in undo(
-                job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number, snapshot=base is None)
-            ):
-                job.say(sentence, "warning")
+            job.say_each(
+                undo(job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number, snapshot=base is None)),
+                "warning",
+            )
             job.store.points.discard(job.id, number + 1)
             job.store.migrations.update(job.id, state=state.kept())
         what = "sync"
         if job.store.replicas.get(job.id).stage is Stage.MIGRATING:
             what = "migration"
-            for sentence in take_back(job):
-                job.say(sentence, "error")
+            job.say_each(take_back(job), "error")
             job.store.replicas.fulfil(job.id, Wish.MIGRATE)
             job.store.replicas.update(job.id, stage=Stage.PROTECTED.value)
-        for sentence in run_source_again(job):
-            job.say(sentence, "error")
+        job.say_each(run_source_again(job), "error")
         if job.store.replicas.get(job.id).wish is Wish.FAILOVER:
             job.store.replicas.update(job.id, failover_error=str(error))
         job.store.replicas.fulfil(job.id, Wish.FAILOVER)

@@ -11,17 +11,14 @@ and starts the failover's server again. Afterwards the replica is told which of 
 (`longshore.flows.replicas.at_home`).
 """
 
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from longshore.blocks.exports import Export
 from longshore.errors import LongshoreError
 from longshore.flows.facts import gather
-from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.look import Choice
-from longshore.flows.moves.opened import open_volume
+from longshore.flows.moves.opened import open_volumes
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
 from longshore.flows.moves.source_side import check_files, without_texts
 from longshore.flows.moves.syncing import SyncState
@@ -53,8 +50,7 @@ class Returning(WarmSync):
 
     def _prepare(self) -> Prepared:
         job = self._job
-        job.raise_if_cancelled()
-        job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at where it came from.")
+        job.begin_phase("preparing", f"Looking at the server of {job.record.machine_name}, and at where it came from.")
         replica = job.store.replicas.get(job.record.of)
         found = find_return(job.store, job.clouds, replica, job.request.accept, gone=job.request.new_machine)
         # The point's has marks for texts already
@@ -105,7 +101,7 @@ class Returning(WarmSync):
     ) -> tuple[Choice, dict[str, Any]]:
         job = self._job
         if await job.step("were-readdressed", were_changed, job):
-            await job.step("put-back", put_addresses_back, job, partial(_open_volumes, job, volumes))
+            await job.step("put-back", put_addresses_back, job, partial(open_volumes, job, volumes))
         return await super()._make_ready(prepared, volumes, ports, choice, again=again)
 
     # The end
@@ -122,7 +118,3 @@ class Returning(WarmSync):
         left = super()._take_back()
         self._job.store.replicas.stays_away(self._job.record.of, self._job.id)
         return left
-
-
-def _open_volumes(job: MoveContext, volumes: list[Volume], exports: ExitStack) -> list[Export]:
-    return [open_volume(job, exports, volume) for volume in volumes]

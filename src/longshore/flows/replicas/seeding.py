@@ -25,7 +25,7 @@ class SeedPoint:
 
 def fitting(point: Point, machine: Machine) -> dict[str, str | None]:
     """Return by key the change ids of those of the machine's disks that the point has in the same size."""
-    ids = point.content.get("change_ids") or {}
+    ids = point.change_ids(machine.ref, machine.source_uuid)
     sizes = {key: top.size for key, top in point.disks.items()}
     return {disk.key: ids.get(disk.key) for disk in machine.disks if sizes.get(disk.key) == disk.size}
 

@@ -1,5 +1,6 @@
 """The standing of replicas, from one look at all of them: for figures and alerts."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from longshore.planning.conditions import Condition, ReplicaFacts, conditions
@@ -7,8 +8,8 @@ from longshore.store.protection import Protected
 from longshore.store.rows import filled
 
 
-def conditions_of(one: Protected, now: datetime) -> list[Condition]:
-    """Return the conditions of a replica, but for those that take more to know: how consistent the newest point is, and
+def conditions_of(one: Protected, now: datetime) -> Iterator[Condition]:
+    """Yield the conditions of a replica, but for those that take more to know: how consistent the newest point is, and
     what the next sync will take."""
     return conditions(
         filled(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.syncing import SyncState
+from longshore.flows.moves.target_side import snapshot_volumes
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode
@@ -56,15 +58,7 @@ def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
     A failure is only told: a failover has to come up whatever happens.
     """
     try:
-        with job.clouds.target(job.record.target_id) as target:
-            for volume in volumes:
-                job.make(
-                    ThingKind.VOLUME_SNAPSHOT,
-                    f"{_BEGINNING}{volume.id}",
-                    lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
-                    provider_id=job.record.target_id,
-                    ref=lambda s: s.id,
-                )
+        snapshot_volumes(job, volumes, _BEGINNING)
     except LongshoreError as error:
         if error.code == Cancelled.code:
             raise
@@ -92,13 +86,14 @@ def find_way(
     """
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
-        try:
-            home = source.by_reference(made or record.machine_ref)
-        except NotFound as gone:
+        ref = made or record.machine_ref
+        home = machine_if_there(source, ref)
+        if home is None or (made is None and home.is_another_than(_known(record, then))):
+            why = f"{ref} is the reference of another machine now, {home.name}" if home else f"the source has no {ref}"
             raise NotFound(
-                gone.message,
+                f"{then.name} is gone: {why}.",
                 advice=f"If it is gone for good: longshore replica failback {replica.id} --new-machine.",
-            ) from None
+            )
         require_off(home)
         source.check_way_back(home.ref)
     with clouds.source(record.target_id) as cloud:
@@ -178,11 +173,17 @@ def machine_to_make(
     record, _, _, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
         home = machine_if_there(source, record.machine_ref)
-        if home is not None:
+        if home is not None and not home.is_another_than(_known(record, then)):
             raise _is_there(home)
         if begins:
             source.check_new_machine(then)
     return then
+
+
+def _known(record: MigrationRecord, then: Machine) -> Machine:
+    """Return the machine as the replica's syncs know it: after a failback, that may be another one than it was `then`,
+    at the point."""
+    return form(SyncState).validate_python(record.state).prepared.machine if record.state else then
 
 
 def _failed_over(

@@ -148,12 +148,10 @@ def _parts(url: str) -> SplitResult:
         good = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
     except ValueError:
         good = False
-    if not good or len(url) > _LONGEST or parts.username is not None or not (url.isascii() and url.isprintable()):
-        raise InvalidInput(
-            "That is no address of a webhook.", advice="It begins with https:// and a host's name.", field="address"
-        )
-    if " " in url:
-        raise InvalidInput("That is no address of a webhook.", advice="It has no spaces.", field="address")
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not good or not plain or len(url) > _LONGEST or parts.username is not None:
+        advice = "It begins with https:// and a host's name, and has no spaces."
+        raise InvalidInput("That is no address of a webhook.", advice=advice, field="address")
     return parts
 
 

@@ -12,7 +12,6 @@ from longshore.flows.telling.line import Telling
 from longshore.flows.telling.occasions import look_around, standing_for
 from longshore.flows.telling.sending import TROUBLES, send, why
 from longshore.store import Store
-from longshore.store.channels import Delivery
 from longshore.store.tables import without_zone
 
 _TELLING = Telling()
@@ -48,11 +47,8 @@ def tell(store: Store, telling: Telling) -> None:
 def _tell(store: Store, channel_id: str, claim: str) -> None:
     # Once more: it may have waited for its turn until another process has claimed it
     delivery = store.channels.claim(channel_id, claim)
-    if delivery is not None:
-        _deliver(store, delivery)
-
-
-def _deliver(store: Store, delivery: Delivery) -> None:
+    if delivery is None:
+        return
     try:
         send(store, delivery.channel, delivery.notice)
     except TROUBLES as error:

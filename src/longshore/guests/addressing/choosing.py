@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from longshore.guests.addressing import ifcfg, ifupdown, keyfile, netplan, networkd, suse
 from longshore.guests.addressing.forms import (
     Changed,
     ConfigurationForm,
@@ -16,16 +17,10 @@ from longshore.guests.addressing.forms import (
     Wanted,
     of_version,
 )
-from longshore.guests.addressing.ifcfg import IFCFG
-from longshore.guests.addressing.ifupdown import IFUPDOWN
-from longshore.guests.addressing.keyfile import KEYFILE
-from longshore.guests.addressing.netplan import NETPLAN
-from longshore.guests.addressing.networkd import NETWORKD
 from longshore.guests.addressing.renumbering import renumbered
-from longshore.guests.addressing.suse import SUSE
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, several
 
-FORMS = (NETPLAN, IFUPDOWN, IFCFG, SUSE, KEYFILE, NETWORKD)
+FORMS: list[ConfigurationForm] = [netplan, ifupdown, ifcfg, suse, keyfile, networkd]
 RESOLVERS, HOSTS = "/etc/resolv.conf", "/etc/hosts"
 _MADE_BY = re.compile(r"(?im)^\s*#.*(?:generated|managed|written) by")
 _PROBE = Addressing(ipv4="192.0.2.1/24", gateway="192.0.2.254")

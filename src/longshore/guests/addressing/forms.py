@@ -1,11 +1,11 @@
 """The common parts of all forms of network configuration."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_interface
-from typing import Literal
+from typing import Literal, Protocol
 
 from longshore.model.addresses import Addressing
 
@@ -39,14 +39,17 @@ class FoundInterface:
         return not self.macs and any(set("*?[") & set(name) for name in self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationForm:
-    """A form of configuration."""
+class ConfigurationForm(Protocol):
+    """A module for one form of configuration."""
 
-    name: str
-    belongs: Callable[[str], bool]  # whether a file, by its path, is of this form
-    interfaces: Callable[[Files], list[FoundInterface]]
-    readdressed: Callable[[Files, str, Wanted], Changed]  # raises NotUnderstood
+    def belongs(self, path: str, /) -> bool:
+        """Tell whether a file, by its path, is of this form."""
+
+    def interfaces(self, files: Files, /) -> list[FoundInterface]:
+        """Return the interfaces that the files configure. Raises NotUnderstood."""
+
+    def readdressed(self, files: Files, key: str, wanted: Wanted, /) -> Changed:
+        """Return what changes when the interface has these addresses. Raises NotUnderstood."""
 
 
 def hosts(texts: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from longshore.guests.addressing.forms import (
     Changed,
-    ConfigurationForm,
     Files,
     FoundInterface,
     NotUnderstood,
@@ -134,6 +133,3 @@ def _variables(wanted: Wanted) -> Iterator[str]:
         yield f"IPV6_DEFAULTGW={hop}"
     for number, server in enumerate(several(wanted.dns), 1):
         yield f"DNS{number}={server}"
-
-
-IFCFG = ConfigurationForm("ifcfg files", belongs, interfaces, readdressed)

@@ -5,16 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
-from longshore.guests.addressing.forms import (
-    Changed,
-    ConfigurationForm,
-    Files,
-    FoundInterface,
-    NotUnderstood,
-    Wanted,
-    hosts,
-    of_version,
-)
+from longshore.guests.addressing.forms import Changed, Files, FoundInterface, NotUnderstood, Wanted, hosts, of_version
 from longshore.model.addresses import Addressing, several
 
 _MAIN = "/etc/network/interfaces"
@@ -213,6 +204,3 @@ def _family(key: str, version: int, addresses: tuple[str, ...], wanted: Addressi
         ]
         lines += kept
     return lines
-
-
-IFUPDOWN = ConfigurationForm("ifupdown", belongs, interfaces, readdressed)

@@ -3,16 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from longshore.guests.addressing.forms import (
-    Changed,
-    ConfigurationForm,
-    Files,
-    FoundInterface,
-    NotUnderstood,
-    Wanted,
-    hosts,
-    of_version,
-)
+from longshore.guests.addressing.forms import Changed, Files, FoundInterface, NotUnderstood, Wanted, hosts, of_version
 from longshore.guests.addressing.sections import Section, read_sections, the_section, write_sections
 from longshore.model.addresses import Addressing, several
 
@@ -102,6 +93,3 @@ def _lines(wanted: Wanted, version: int, method: str) -> Iterator[str]:
     routes = [one for one in wanted.routes if of_version([one.via], version)]
     for number, route in enumerate(routes, 1):
         yield f"route{number}={route.to},{route.via}"
-
-
-KEYFILE = ConfigurationForm("NetworkManager's keyfiles", belongs, interfaces, readdressed)

@@ -5,15 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from longshore.border.documents import as_yaml
-from longshore.guests.addressing.forms import (
-    Changed,
-    ConfigurationForm,
-    Files,
-    FoundInterface,
-    NotUnderstood,
-    Wanted,
-    hosts,
-)
+from longshore.guests.addressing.forms import Changed, Files, FoundInterface, NotUnderstood, Wanted, hosts
 from longshore.model.addresses import Addressing, several
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, plain, read_yaml
@@ -174,6 +166,3 @@ def _end_of(lines: list[str], start: int, indent: int) -> int:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
-
-
-NETPLAN = ConfigurationForm("netplan", belongs, interfaces, readdressed)

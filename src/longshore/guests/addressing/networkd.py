@@ -1,14 +1,6 @@
 """systemd-networkd's .network files."""
 
-from longshore.guests.addressing.forms import (
-    Changed,
-    ConfigurationForm,
-    Files,
-    FoundInterface,
-    NotUnderstood,
-    Wanted,
-    hosts,
-)
+from longshore.guests.addressing.forms import Changed, Files, FoundInterface, NotUnderstood, Wanted, hosts
 from longshore.guests.addressing.sections import Section, read_sections, the_section, write_sections
 from longshore.model.addresses import Addressing, several
 
@@ -71,6 +63,3 @@ def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
             sections[-1].lines.append("")
         sections.append(Section("Route", [f"Destination={route.to}", f"Gateway={route.via}"]))
     return {key: write_sections(sections)}
-
-
-NETWORKD = ConfigurationForm("systemd-networkd", belongs, interfaces, readdressed)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from longshore.guests.addressing.forms import (
     Changed,
-    ConfigurationForm,
     Files,
     FoundInterface,
     NotUnderstood,
@@ -100,6 +99,3 @@ def _variables(wanted: Wanted) -> Iterator[str]:
     yield "BOOTPROTO='static'"
     for number, address in enumerate((*several(wanted.ipv4), *several(wanted.ipv6))):
         yield f"IPADDR{f'_{number}' if number else ''}='{address}'"
-
-
-SUSE = ConfigurationForm("SUSE's ifcfg files", belongs, interfaces, readdressed)

@@ -11,12 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from longshore.errors import ConversionError, InvalidInput, LongshoreError
-from longshore.guests.converter.tree import CURRENT, Converter, converters, current, read
+from longshore.guests.converter.tree import CURRENT, Converter, converters, current, locked, read
 from longshore.guests.start import Started, start_appliance
 from longshore.processes.debian import (
     KEYRING,
@@ -141,14 +141,8 @@ def remove_unused() -> None:
     for tree in converters().iterdir():
         if tree.is_symlink() or not tree.is_dir() or tree.name.startswith(".") or tree == used:
             continue
-        descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(BlockingIOError), locked(tree, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(tree)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)
 
 
 def _of_this_recipe() -> Converter | None:
@@ -164,14 +158,10 @@ def _alone() -> Iterator[None]:
     """Have one converter made at a time; who comes second finds what the first has made."""
     try:
         converters().mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(converters(), os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise InvalidInput(f"{converters()} can't be used: {error.strerror}.", advice="Run it as root.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(converters(), fcntl.LOCK_EX):
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -82,9 +82,16 @@ def read(root: Path) -> Converter:
 def in_use(root: Path | None = None) -> Iterator[Converter]:
     """Hold the current one, or that tree, which stays where it is meanwhile. Raises ConversionError."""
     converter = read(root) if root else current()
-    descriptor = os.open(converter.root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with locked(converter.root, fcntl.LOCK_SH):
         yield read(converter.root)  # again: one that was just replaced may be gone
+
+
+@contextmanager
+def locked(directory: Path, how: int) -> Iterator[None]:
+    """Lock a directory, `how` as flock(2) has it. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
     finally:
         os.close(descriptor)

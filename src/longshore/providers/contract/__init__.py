@@ -22,12 +22,11 @@ What holds for every method:
 from typing import Protocol
 
 from longshore.providers.contract.disks import Disks
-from longshore.providers.contract.key_manager import KeptSecrets
 from longshore.providers.contract.machines import LooseVolumes, Machines, Registered, SourceQuota, Tags, WholeDisks
 from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports, PortsOfServers
 from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
-from longshore.providers.contract.provider import Provider
+from longshore.providers.contract.provider import KeptSecrets, Provider
 from longshore.providers.contract.relays import AttachedDisks, RelayHost, RelayLedger, Relays
 from longshore.providers.contract.servers import AsBuilt, GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots

@@ -43,8 +43,9 @@ class Machines(Protocol):
 class Registered(Protocol):
     """Optional: where a machine may come back under another reference, as vCenter has it that is registered anew."""
 
-    def registered_as(self, instance_uuid: str) -> str | None:
-        """Find the reference that the machine of this UUID has now; None: there is none."""
+    def registered_as(self, known: Machine) -> str | None:
+        """Find the reference that this machine has now, by its instance UUID, else by its BIOS UUID, if only one has
+        that and its disks are where this one's were; None: it isn't found."""
         return None
 
 

@@ -1,4 +1,5 @@
-"""The common part of every provider, whatever it is for."""
+"""The common part of every provider, whatever it is for; and secrets that another cloud keeps, where its settings say
+which: a vault, whose key may be opened by one."""
 
 from typing import Protocol
 
@@ -13,3 +14,10 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """End sessions. Raises nothing. A second call has nothing to do; any other call may log in anew."""
+
+
+class KeptSecrets(Protocol):
+    """The kept secrets of one project in its cloud's key manager."""
+
+    def open(self, secret_id: str) -> str:
+        """Return a secret in clear. Raises NotFound when it isn't there any more."""

@@ -9,12 +9,11 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from longshore.blocks.exports import Export
-from longshore.errors import ExportError, InvalidInput, NotFound
-from longshore.providers.files.spool import LARGEST, spool, unpacked
+from longshore.errors import InvalidInput, NotFound
+from longshore.providers.files.spool import LARGEST, Unpacked, spool
 from longshore.providers.files.stored import Bundle, FilePart, Scattered, Stored, encrypted, is_below, printable
 
 _UNPACKED = {b"\x1f\x8b": "gz", b"\xfd7zXZ": "xz"}
@@ -104,7 +103,7 @@ class FileArchive(Bundle):
         if packed.end > whole.size or member.file_size > LARGEST:
             raise ValueError(f"it ends within {name}")
         if member.compress_type == zipfile.ZIP_DEFLATED:
-            self._members[name] = _Deflated(packed, member.file_size)
+            self._members[name] = Unpacked(packed, "deflate", member.file_size)
         elif member.file_size == member.compress_size:
             self._members[name] = packed
         else:
@@ -119,42 +118,6 @@ class FileArchive(Bundle):
             return self._members[name]
         except KeyError:
             raise NotFound(f"{self._name} has no member {printable(name)}.", advice="Export it again.") from None
-
-
-class _Deflated(Stored):
-    """A member of a zip. It is read in order; going back begins anew."""
-
-    scattered = True
-
-    def __init__(self, packed: Stored, size: int) -> None:
-        super().__init__(packed.name, size, f"{packed.identity}.deflate")
-        self.reach = packed.reach
-        self._packed = packed
-        self._pieces: Iterator[bytes] | None = None
-        self._at = 0  # where in it `_left` begins
-        self._left = b""
-
-    def to_be_put_together(self) -> tuple[Stored, str]:
-        return self._packed, "deflate"
-
-    def read(self, offset: int, length: int) -> bytes:
-        pieces = self._pieces
-        if pieces is None or offset < self._at:
-            pieces, self._at, self._left = unpacked(self._packed, "deflate"), 0, b""
-            self._pieces = pieces
-        end = min(offset + length, self.size)
-        found = bytearray()
-        while self._at < end:
-            self._left = self._left or next(pieces, b"")
-            if not self._left:
-                break
-            used = min(end - self._at, len(self._left))
-            found += self._left[max(offset - self._at, 0) : used]
-            self._at, self._left = self._at + used, self._left[used:]
-        return bytes(found)
-
-    def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
-        raise ExportError(f"{self.name} has to be unpacked first.")
 
 
 @contextmanager

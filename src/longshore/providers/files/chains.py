@@ -7,13 +7,13 @@ images are left as they are.
 
 import posixpath
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.headers import Format, backing_of, bases_of, format_of
-from longshore.providers.files.stored import Bundle, LocalFile, Stored, needs_another, printable
+from longshore.providers.files.headers import Format, backing_of, bases_of, format_of, refuse_references
+from longshore.providers.files.stored import Bundle, FilesPlace, LocalFile, Stored, needs_another, printable
 from longshore.providers.files.vmdk import NO_PARENT, cids, descriptor_of
 
 LONGEST = 256  # images below one
@@ -29,30 +29,26 @@ class Layer(NamedTuple):
     name: str  # of it in there
 
 
-class Layers(Protocol):
-    def below(self, path: str, image: Stored, kind: Format) -> list[Layer]:
-        """Return what an image at this path is based on, the nearest first. Raises InvalidInput."""
+class Layers:
+    """The images that others are based on: usable as long as `stack`, with which their files are closed.
 
+    `place`: where those are looked for; None: nothing can be asked for beside the one file that is named.
+    """
 
-class Files(Protocol):
-    """The files of a provider: all below its directory."""
-
-    def bundle(self, path: str) -> AbstractContextManager[Bundle]:
-        """Open the file at this path and those beside it. Raises NotFound, AccessDenied, InvalidInput."""
-
-
-class LayersInFiles:
-    """Usable as long as `stack`, which its files are closed with."""
-
-    def __init__(self, place: Files, stack: ExitStack) -> None:
+    def __init__(self, place: FilesPlace | None, stack: ExitStack) -> None:
         self._place = place
         self._stack = stack
 
     def below(self, path: str, image: Stored, kind: Format) -> list[Layer]:
+        """Return what an image at this path is based on, the nearest first: nothing that leads elsewhere. Raises
+        InvalidInput."""
+        refuse_references(image, kind)
         found: list[Layer] = []
         passed = {path}
         while kind in BASED and (names := bases_of(image, kind)):
-            path, layer = self._find(path, names[0], image, kind)
+            if self._place is None:
+                raise needs_another(image.name)
+            path, layer = self._find(self._place, path, names[0], image, kind)
             if path in passed or len(found) == LONGEST:
                 raise InvalidInput(
                     f"{image.name} is based on itself, or on more than {LONGEST} images.", code="image-refused"
@@ -60,20 +56,21 @@ class LayersInFiles:
             passed.add(path)
             if kind is Format.VMDK:
                 _refuse_changed_parent(image, layer.stored)
+            refuse_references(layer.stored, layer.kind)
             found.append(layer)
             image, kind = layer.stored, layer.kind
         return found
 
-    def _find(self, path: str, name: str, image: Stored, kind: Format) -> tuple[str, Layer]:
+    def _find(self, place: FilesPlace, path: str, name: str, image: Stored, kind: Format) -> tuple[str, Layer]:
         """Find the file that was called this. Returns its path, and itself. Raises AccessDenied, InvalidInput."""
-        for place in places(str(PurePosixPath(path).parent), name):
+        for told in places(str(PurePosixPath(path).parent), name):
             try:
-                bundle = self._stack.enter_context(self._place.bundle(place))
-                found = bundle.open(PurePosixPath(place).name)
+                bundle = self._stack.enter_context(place.bundle(told))
+                found = bundle.open(PurePosixPath(told).name)
             except NotFound:
                 continue
             if isinstance(found, LocalFile):
-                return place, Layer(found, _kind_of_base(image, kind, found), bundle, PurePosixPath(place).name)
+                return told, Layer(found, _kind_of_base(image, kind, found), bundle, PurePosixPath(told).name)
         raise InvalidInput(
             f'{image.name} holds only a part of a disk: the rest is in "{printable(name)}", which isn\'t there.',
             advice="Put that file below the provider's directory, at the end of the path that the image names.",
@@ -129,13 +126,3 @@ def places(directory: str, name: str) -> Iterator[str]:
 
 def _joined(*parts: str) -> str:
     return posixpath.normpath(posixpath.join(*parts))
-
-
-class NoLayers:
-    """Answers for where files can't be asked for beside the one that is named."""
-
-    def below(self, _path: str, image: Stored, kind: Format) -> list[Layer]:
-        """Raise InvalidInput for an image that is based on another; return no layers for any other."""
-        if kind in BASED and bases_of(image, kind):
-            raise needs_another(image.name)
-        return []

@@ -1,25 +1,26 @@
 """One machine as files describe it: its disks, its hardware, and what is odd about either."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from longshore.blocks.exports import Export
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.model.machine import Devices, Disk, Doubt, FileDoubt, Firmware, Machine, Nic, PowerState
 from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.chains import BASED, Layer, Layers
-from longshore.providers.files.headers import Format, format_of
+from longshore.providers.files.exported import Recorded
+from longshore.providers.files.headers import Format, format_of, is_text
 from longshore.providers.files.images import looked_at, pieces_of, split_name
 from longshore.providers.files.manifest import check_manifest, read_manifest
-from longshore.providers.files.ovf import OvfNic, OvfSystem
+from longshore.providers.files.ovf import OvfSystem
 from longshore.providers.files.ovf_disks import OvfDisk
 from longshore.providers.files.platform import PLATFORM
-from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.settings import FilesSettings
-from longshore.providers.files.stored import SECTOR, Bundle, Empty, Scattered, Stored, printable
+from longshore.providers.files.stored import SECTOR, Bundle, Empty, LocalFile, Scattered, Stored, printable, spellings
 
 STORAGE = "files"  # what the disks are on, for --storage
 SYSTEM = "#"  # in a reference, before the id of one of an OVF's several machines
@@ -125,22 +126,10 @@ class Description:
         folder = "" if str(path.parent) == "." else str(path.parent)
         if self.recorded is not None:
             return replace(self._as_recorded(self.recorded.machine, facts), file_doubts=doubts)
-        said = self.system
+        name = split_name(path.name)[0]
+        loose = OvfSystem("", name, settings.cpus, 1, settings.memory_mib, (), _adapter(self.ref, settings.network))
+        said = self.system or loose
         disks = tuple(_disk(n, disk, fact.size) for n, (disk, fact) in enumerate(zip(self.disks, facts, strict=True)))
-        if said is None:
-            return Machine(
-                ref=self.ref,
-                name=split_name(path.name)[0],
-                power=PowerState.OFF,
-                cpus=settings.cpus,
-                memory_mib=settings.memory_mib,
-                disks=disks,
-                nics=_adapter(self.ref, settings.network),
-                firmware=settings.firmware or facts[0].firmware,
-                folder=folder,
-                platform=PLATFORM,
-                file_doubts=doubts,
-            )
         if said.cpus is None or said.memory_mib is None:
             text = (
                 f"{self.ovf} doesn't say how many CPUs and how much memory {said.name} has; the provider's are taken."
@@ -155,7 +144,7 @@ class Description:
             cores_per_socket=said.cores_per_socket,
             memory_mib=said.memory_mib or settings.memory_mib,
             disks=disks,
-            nics=tuple(_nic(n, nic) for n, nic in enumerate(said.nics)),
+            nics=said.nics,
             firmware=said.firmware or settings.firmware or told,
             secure_boot=said.secure_boot,
             devices=Devices(vtpm=said.vtpm),
@@ -199,11 +188,15 @@ class Description:
             with looked_at(self.bundle, stored, disk.expected, disk.packing, below) as image:
                 layout = image.layout()
                 facts = _Facts(image.size, image.flat, layout.firmware, tuple(image.doubts))
+                if image.kind is Format.RAW and is_text(stored):
+                    text = f"{stored.name} is a text, as a page or a pointer to a file elsewhere, and no disk."
+                    facts = replace(facts, doubts=(FileDoubt(Doubt.MISSING, stored.name, text), *facts.doubts))
             if len(_remembered) >= _MOST_REMEMBERED:
                 _remembered.clear()
             _remembered[key] = facts
         claims = () if disk.said is None else tuple(_claims(self.ovf, disk, disk.said, stored, facts))
-        return replace(facts, doubts=(*facts.doubts, *disk.doubts, *claims))
+        since = () if self.recorded else tuple(_written_since(stored, below))
+        return replace(facts, doubts=(*facts.doubts, *disk.doubts, *claims, *since))
 
     def check(self, on_progress: Callable[[int, int], None]) -> list[FileDoubt]:
         """Return what tells against all being as it was exported: files are read whole where there is a manifest.
@@ -217,11 +210,30 @@ class Description:
             entries |= read_manifest(manifest, found)
         if manifests:
             found += check_manifest(manifests[0].name, entries, self._files(), self.ovf, on_progress)
+            found += self._gone(manifests[0].name, entries)
         for disk in self.disks:
             if disk.name:
                 with looked_at(self.bundle, self._open(disk), disk.expected, disk.packing, self._below(disk)) as image:
                     found += image.check()
         return found
+
+    def _gone(self, manifest: str, names: Iterable[str]) -> Iterator[FileDoubt]:
+        """Yield doubts about files that were exported with the machine, and aren't here."""
+        directory = PurePosixPath(self.ovf).parent
+        for name in names:
+            told = dict.fromkeys(one for said in (name, unquote(name)) for one in spellings(said))
+            if not any(self._has(path) for one in told for path in (str(directory / one), one)):
+                text = f"{manifest} has a digest of {printable(name)}, and there is no such file."
+                yield FileDoubt(Doubt.CLAIM, printable(name), text)
+
+    def _has(self, name: str) -> bool:
+        try:
+            self.bundle.open(name)
+        except NotFound:
+            return False
+        except LongshoreError:
+            pass  # it is no name of a file here
+        return True
 
     def _manifests(self) -> list[Stored]:
         if not self.ovf:
@@ -237,9 +249,8 @@ class Description:
     def serve(self, key: str, size: int) -> Iterator[Export]:
         """Serve a disk by its key. Raises NotFound, Conflict when it has another size by now, InvalidInput,
         ExportError."""
-        keys = (
-            [disk.key for disk in self.recorded.machine.disks] if self.recorded else map(key_of, range(len(self.disks)))
-        )
+        told = self.recorded.machine.disks if self.recorded else ()
+        keys = [disk.key for disk in told] or [f"disk{number}" for number in range(len(self.disks))]
         disk = dict(zip(keys, self.disks, strict=True)).get(key)
         if disk is None:
             raise NotFound(f"{self.ref} has no disk {key}.")
@@ -267,6 +278,20 @@ def _claims(ovf: str, disk: DiskFile, said: OvfDisk, stored: Stored, facts: _Fac
         yield FileDoubt(Doubt.MISSING if cut else Doubt.CLAIM, name, text)
 
 
+def _written_since(top: Stored, below: list[Layer]) -> Iterator[FileDoubt]:
+    """Yield which of an image's bases were changed after the one above. Of a VMDK's parents their CIDs tell."""
+    above = top
+    for layer in below:
+        changed = isinstance(above, LocalFile) and layer.stored.modified > above.modified
+        if changed and layer.kind is not Format.VMDK:
+            text = (
+                f"{layer.stored.name} was changed later than {above.name}, which is based on it: if a machine has run "
+                "on it since, the two are no disk any more."
+            )
+            yield FileDoubt(Doubt.CLAIM, layer.stored.name, text)
+        above = layer.stored
+
+
 def chunks_of(bundle: Bundle, name: str) -> list[tuple[str, Stored]]:
     """Return the files that one is cut into, in their order (DSP0243, 7.1). Raises NotFound, InvalidInput."""
     found: list[tuple[str, Stored]] = []
@@ -281,14 +306,10 @@ def chunks_of(bundle: Bundle, name: str) -> list[tuple[str, Stored]]:
     return found
 
 
-def key_of(number: int) -> str:
-    return f"disk{number}"
-
-
 def _disk(number: int, disk: DiskFile, size: int) -> Disk:
     said = disk.said
     return Disk(
-        key=key_of(number),
+        key=f"disk{number}",
         label=f"Disk {number + 1} ({said.label})" if said else "Disk 1",
         position=number,
         size=size,
@@ -300,10 +321,6 @@ def _disk(number: int, disk: DiskFile, size: int) -> Disk:
         shared=said.shared if said else False,
         tracked=False,
     )
-
-
-def _nic(number: int, nic: OvfNic) -> Nic:
-    return Nic(f"nic{number}", nic.label, nic.mac, nic.network, nic.model, nic.connected, pci_slot=nic.pci_slot)
 
 
 def _adapter(ref: str, network: str | None) -> tuple[Nic, ...]:

@@ -3,18 +3,26 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.exported import FORMAT
-from longshore.model.machine import AsOf
+from longshore.model.machine import AsOf, Machine
 from longshore.model.point import Consistency
 from longshore.model.recorded_machine import read_machine
 from longshore.model.strict_reading import read_json
-from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.stored import Bundle, is_plain
 
 _LARGEST = 16 << 20  # bytes of the document
+
+
+class Recorded(NamedTuple):
+    """A machine as a backup in files tells of it."""
+
+    id: str  # among the machines of one document; empty: it is of one alone
+    machine: Machine
+    images: tuple[str, ...]  # of its disks, in their order: paths below the provider's directory
+    wrong: LongshoreError | None = None  # why its disks can't be told: it is shown without them
 
 
 def recorded_at(place: Bundle, path: str) -> Recorded:

@@ -4,12 +4,15 @@ Whatever leads out of an image is refused here, before QEMU sees it: an image ca
 reads it as its base, and so come to show it.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from longshore.errors import InvalidInput
-from longshore.providers.files.microsoft import as_posix, end_of_vhdx, footer_of, is_like_vhd, vhd_of, vhdx_of
+from longshore.providers.files import vmdk
+from longshore.providers.files.microsoft import COOKIE, as_posix, end_of_vhdx, footer_of, vhd_of, vhdx_of
 from longshore.providers.files.stored import SECTOR, Stored, encrypted, needs_another, printable
 from longshore.providers.files.vmdk import (
     SPARSE_MAGICS,
@@ -29,6 +32,9 @@ _KNOWN_FEATURES = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _LONG_ENTRIES
 _VDI_MAGIC = b"\x7f\x10\xda\xbe"  # 64 bytes behind the beginning, after a text for people
 _VDI_ZEROES = 0xFFFFFFFE  # from here on an entry of its table of blocks says that there is none
 _TABLE_PIECE = 1 << 20  # bytes
+_LARGEST_POINTER = 64 << 10  # bytes
+_PRINTED = bytes(range(32, 127)) + b"\t\r\n"
+_BY_UUID = re.compile(r"\{[0-9a-fA-F-]{36}\}")  # how VirtualBox names a base: by what no file is called
 _VDI_NORMAL = (1, 2)  # types of images that are whole in themselves
 
 
@@ -42,7 +48,7 @@ class Format(StrEnum):
 
     @property
     def words(self) -> str:
-        return _WORDS[self]
+        return {"qcow2": "qcow2 image", "vpc": "VHD", "raw": "raw"}.get(self.value, self.value.upper())
 
 
 # "img" says nothing: clouds' images of that name are qcow2, other people's are raw
@@ -57,14 +63,6 @@ BY_SUFFIX = {
     "vdi": Format.VDI,
     "img": None,
 }
-_WORDS = {
-    Format.QCOW2: "qcow2 image",
-    Format.VMDK: "VMDK",
-    Format.VHD: "VHD",
-    Format.VHDX: "VHDX",
-    Format.VDI: "VDI",
-    Format.RAW: "raw",
-}
 
 
 def format_of(image: Stored, expected: Format | None) -> Format:
@@ -73,6 +71,12 @@ def format_of(image: Stored, expected: Format | None) -> Format:
     found = found_in(image)
     if expected is Format.RAW:
         return Format.RAW  # a guest may have written anything to the beginning of its disk
+    if (expected, found) == (Format.VMDK, Format.RAW) and image.name.lower().endswith("-flat.vmdk"):
+        raise InvalidInput(
+            f"{image.name} is a disk without the VMDK that describes it.",
+            advice="Copy that one beside it, or give this one a name that ends with .raw.",
+            code="image-refused",
+        )
     if expected is not None and found is not expected:
         cut = " or it is cut off" if expected is Format.VHD else ""
         raise InvalidInput(
@@ -95,7 +99,13 @@ def found_in(image: Stored) -> Format:
     if head[64:68] == _VDI_MAGIC:
         return Format.VDI
     # A fixed VHD is a raw disk with a footer; of a dynamic one it is there twice, and once where that is cut off
-    return Format.VHD if footer_of(image) or is_like_vhd(head) else Format.RAW
+    return Format.VHD if footer_of(image) or head.startswith(COOKIE) else Format.RAW
+
+
+def is_text(image: Stored) -> bool:
+    """Tell whether a file is a small text, as a web server's page or a pointer to a file that wasn't fetched."""
+    head = image.read(0, SECTOR)
+    return bool(head) and image.size < _LARGEST_POINTER and not head.strip(_PRINTED)
 
 
 def refuse_references(image: Stored, kind: Format) -> None:
@@ -104,7 +114,8 @@ def refuse_references(image: Stored, kind: Format) -> None:
         _refuse_of_qcow2(image)
     elif kind is Format.VMDK:
         refuse_encrypted(image.name, descriptor_of(image))
-    elif kind in (Format.VHD, Format.VHDX, Format.VDI) and bases_of(image, kind):
+    names = () if kind is Format.QCOW2 else bases_of(image, kind)
+    if names and (kind is not Format.VMDK or _BY_UUID.fullmatch(names[0])):
         raise InvalidInput(
             f"{image.name} holds only what differs from another disk.",
             advice="Merge the two where it was made: delete the checkpoint or snapshot there.",
@@ -115,7 +126,7 @@ def refuse_references(image: Stored, kind: Format) -> None:
 def bases_of(image: Stored, kind: Format) -> tuple[str, ...]:
     """Return how it names the image that it is based on, in the order in which to look; empty: it is whole in itself.
 
-    VirtualBox names no file: of a VDI it is the other one's UUID, in braces. Raises InvalidInput.
+    VirtualBox names no file: of a VDI or VMDK of its it is the other one's UUID, in braces. Raises InvalidInput.
     """
     if kind is Format.QCOW2:
         backing = backing_of(image)
@@ -129,13 +140,19 @@ def bases_of(image: Stored, kind: Format) -> tuple[str, ...]:
     if kind is Format.VHDX:
         return tuple(map(as_posix, vhdx_of(image).parents))
     if kind is Format.VDI and int.from_bytes(image.read(0x4C, 4), "little") not in _VDI_NORMAL:
-        return (f"{{{image.read(0x1A8, 16).hex()}}}",)
+        return (_vdi_uuid(image, 0x1A8),)
     return ()
 
 
-def vdi_identity(image: Stored) -> str:
-    """Return a VDI's identity, as `bases_of` names it."""
-    return f"{{{image.read(0x188, 16).hex()}}}"
+def identity_of(image: Stored, kind: Format) -> str:
+    """Return the UUID that VirtualBox has given an image, as `bases_of` names it; empty: none. Raises InvalidInput."""
+    if kind is Format.VMDK:
+        return vmdk.identity_of(descriptor_of(image))
+    return _vdi_uuid(image, 0x188) if kind is Format.VDI else ""
+
+
+def _vdi_uuid(image: Stored, at: int) -> str:
+    return f"{{{UUID(bytes_le=image.read(at, 16).ljust(16, bytes(1)))}}}"
 
 
 def size_of(image: Stored, kind: Format) -> int | None:

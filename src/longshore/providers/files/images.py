@@ -7,6 +7,7 @@ without its end would be copied as if it were whole.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
@@ -17,7 +18,6 @@ from longshore.providers.files.headers import (
     BY_SUFFIX,
     Format,
     bases_of,
-    end_of,
     format_of,
     found_in,
     is_marked_corrupt,
@@ -30,13 +30,13 @@ from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, 
 from longshore.providers.files.served import ServedFile, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
 from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another
+from longshore.providers.files.tables import faults_of
 from longshore.providers.files.vmdk import (
     FLAT,
     LARGEST_DESCRIPTOR,
     ZERO,
     VmdkExtent,
     capacity_of,
-    change_tracking_of,
     cids,
     descriptor_of,
     embedded_sectors,
@@ -82,8 +82,6 @@ def looked_at(
         refuse_references(stored, kind)
         if not below and bases_of(stored, kind):
             raise needs_another(name)
-        for layer in below:
-            refuse_references(layer.stored, layer.kind)
         yield OpenImage(stack, bundle, stored, kind, below)
 
 
@@ -110,14 +108,6 @@ def _called(bundle: Bundle, extent: VmdkExtent) -> str:
     return extent.names[0]
 
 
-def notes_beside(bundle: Bundle, name: str) -> list[str]:
-    """Return the file in which ESXi notes what changes on the disk of this VMDK. Raises InvalidInput."""
-    stored = bundle.open(name)
-    if format_of(stored, None) is not Format.VMDK:
-        return []
-    return [path for path in (change_tracking_of(descriptor_of(stored)),) if path]
-
-
 class OpenImage:
     """One that was looked at, as long as its context is open."""
 
@@ -129,7 +119,8 @@ class OpenImage:
         self._below = below
         self._stored = stored
         self._descriptors: list[int] = []
-        self._sockets: list[Export] = []
+        self._pieces: list[Stored] = []  # of VMDKs of several files
+        self._sockets: list[Path] = []
         self._options: dict[str, str] = {}
         self.flat = kind is Format.RAW or (kind is Format.VHD and vhd_of(stored).fixed)
         if kind is Format.RAW and (like := found_in(stored)) is not Format.RAW:
@@ -141,10 +132,8 @@ class OpenImage:
         if kind is Format.VMDK and is_descriptor(stored):
             self._options = self._descriptor_for_qemu(bundle, stored)
         else:
-            source = stack.enter_context(stored.serve())
-            self._sockets = [source]
-            path = str(socket_of(source))
-            self._options = {"driver": kind, "file.driver": "nbd", "file.server.type": "unix", "file.server.path": path}
+            self._options, path = _over_nbd(kind, stack.enter_context(stored.serve()))
+            self._sockets = [path]
             if kind is Format.VHD:  # QEMU would go by cylinders, heads and sectors, which fall short, by its maker
                 self._options["force_size_calc"] = "current_size"
         told = self._ask("info")  # of this image alone: it opens no base
@@ -213,6 +202,7 @@ class OpenImage:
                 )
             self._look_at_piece(stored.name, piece, extent, last=number == len(extents) - 1)
             self._descriptors.append(piece.descriptor)
+            self._pieces.append(piece)
             kind = "FLAT" if extent.kind in FLAT else extent.kind
             lines.append((extent.sectors, kind, f"/proc/self/fd/{piece.descriptor}", extent.offset))
         text = written_for_qemu(*cids(descriptor), lines).encode()
@@ -259,31 +249,41 @@ class OpenImage:
 
     def check(self) -> list[FileDoubt]:
         """Return what its tables tell against its being whole."""
-        if self.kind not in _CHECKABLE:
+        if self.flat:
             return []
-        found = self._damage(self.name, self._options)
-        if (end := end_of(self._stored, self.kind)) > self._stored.size:  # which QEMU reads as zeroes
-            text = f"{self.name} has {self._stored.size} bytes, and its table of blocks says {end}: it is cut off."
-            found.append(FileDoubt(Doubt.MISSING, self.name, text))
+        found = [doubt for piece in self._pieces for doubt in faults_of(piece, Format.VMDK)]
+        self._add_damage(found, self._stored, self.kind, self._options)
         for number, layer in enumerate(self._below):
-            if layer.kind in _CHECKABLE:
-                options = self._layers[number] | _based_on(self._layers[number + 1 :])
-                found += self._damage(layer.stored.name, options)
-            elif layer.kind is Format.RAW and (end := layout_of(layer.stored).end) > layer.stored.size:
+            options = self._layers[number] | _based_on(self._layers[number + 1 :])
+            self._add_damage(found, layer.stored, layer.kind, options)
+            if layer.kind is Format.RAW and (end := layout_of(layer.stored).end) > layer.stored.size:
                 text = f"{layer.stored.name} has {layer.stored.size} bytes, and what is on it was made for {end}."
                 found.append(FileDoubt(Doubt.MISSING, layer.stored.name, text))
         return found
 
-    def _damage(self, name: str, options: dict[str, str]) -> list[FileDoubt]:
+    def _add_damage(self, found: list[FileDoubt], image: Stored, kind: Format, options: dict[str, str]) -> None:
+        """Add what an image's tables tell to what was found; QEMU is asked where nothing is known to be missing."""
+        name = image.name
+        found += faults_of(image, kind)
+        if kind not in _CHECKABLE or any(doubt.kind is Doubt.MISSING for doubt in found):
+            return
         try:
-            told = ask_qemu_img("check", options, [socket_of(e) for e in self._sockets], self._descriptors, name)
+            told = ask_qemu_img("check", options, self._sockets, self._descriptors, name)
         except InvalidInput as error:
             if error.code != "truncated":
                 raise
-            return [FileDoubt(Doubt.MISSING, name, error.message)]
+            found.append(FileDoubt(Doubt.MISSING, name, error.message))
+            return
         wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
-        text = f"{name} is damaged or cut off: {wrong} of its entries lead nowhere."
-        return [FileDoubt(Doubt.MISSING, name, text)] if wrong else []
+        if wrong and kind is not Format.QCOW2:
+            text = f"{name} is damaged or cut off: {wrong} of its entries lead nowhere."
+            found.append(FileDoubt(Doubt.MISSING, name, text))
+        elif wrong:  # what is read goes by the other tables, of which all was found to be right
+            text = f"{name} wasn't closed or is damaged: {wrong} of its counts of references are wrong."
+            found.append(FileDoubt(Doubt.CLAIM, name, text))
+        elif lost := int(told.get("leaks") or 0):
+            text = f"{name} has {lost} clusters that are no part of its disk, as after a crash, or of a lost table."
+            found.append(FileDoubt(Doubt.CLAIM, name, text))
 
     @contextmanager
     def serve(self) -> Iterator[Export]:
@@ -296,14 +296,13 @@ class OpenImage:
             with self._stored.serve(0, self.size) as export:
                 yield export
             return
-        paths = [socket_of(export) for export in self._sockets]
         with ExitStack() as stack:
             try:
                 export = stack.enter_context(
                     serve_qemu_nbd(
                         self._options,
                         read_only=True,
-                        confined=lambda directory: sandbox([directory, *paths]),
+                        confined=lambda directory: sandbox([directory, *self._sockets]),
                         descriptors=self._descriptors,
                     )
                 )
@@ -315,9 +314,8 @@ class OpenImage:
             yield export
 
     def _ask(self, verb: str) -> dict[str, Any]:
-        sockets = [socket_of(export) for export in self._sockets]
         try:
-            return ask_qemu_img(verb, self._options, sockets, self._descriptors, self.name)
+            return ask_qemu_img(verb, self._options, self._sockets, self._descriptors, self.name)
         except InvalidInput:
             if self.kind is Format.VHDX and vhdx_of(self._stored).log:
                 raise InvalidInput(
@@ -326,6 +324,8 @@ class OpenImage:
                     "qemu-img check -r all COPY.",
                     code="image-refused",
                 ) from None
+            if self.kind is Format.VHDX and (cut := faults_of(self._stored, self.kind)):
+                raise InvalidInput(cut[0].text, advice="Copy or export it again.", code="truncated") from None
             raise
 
     def layout(self) -> Layout:
@@ -361,8 +361,14 @@ def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Expor
     """Serve the same disk, which has this size: what is missing of its last sector is zeroes."""
     if export.probe().size == size:
         return nullcontext(export)
-    served = {"file.driver": "nbd", "file.server.type": "unix", "file.server.path": str(socket_of(export))}
-    return serve_qemu_nbd({"driver": "raw", **served}, read_only=True)
+    return serve_qemu_nbd(_over_nbd(Format.RAW, export)[0], read_only=True)
+
+
+def _over_nbd(kind: Format, export: Export) -> tuple[dict[str, str], Path]:
+    """Return QEMU's options for an image of this kind that is served, and its socket."""
+    path = socket_of(export)
+    served = {"file.driver": "nbd", "file.server.type": "unix", "file.server.path": str(path)}
+    return {"driver": kind, **served}, path
 
 
 def _believable(name: str, size: int) -> int:

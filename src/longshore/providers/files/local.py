@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.reach import Reach
-from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
 from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
 
@@ -55,10 +54,6 @@ class LocalPlace:
         root = self._path.parent if one else self._path
         with self._opened(root / as_it_is(str(parts.parent)), os.O_DIRECTORY) as directory, ExitStack() as stack:
             yield _Beside(directory, stack, self._reach, follow=self._beneath is None)
-
-    def layers(self, stack: ExitStack) -> Layers:
-        """Return what images there are based on; it can be used as long as the stack."""
-        return NoLayers() if self.is_one() else LayersInFiles(self, stack)
 
     def is_one(self) -> bool:
         with self._opened(self._path, os.O_PATH) as found:

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Protocol
 from urllib.parse import unquote
 
 from longshore.errors import InvalidInput, LongshoreError, NotFound
@@ -13,43 +12,30 @@ from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import trilio, xml
 from longshore.providers.files.archive import FileArchive, opened
-from longshore.providers.files.chains import Layers, NoLayers
+from longshore.providers.files.chains import Layers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
 from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
-from longshore.providers.files.images import is_image, split_name
+from longshore.providers.files.images import PACKED, is_image, split_name
 from longshore.providers.files.local import DEEPEST
+from longshore.providers.files.microsoft import as_posix
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
-from longshore.providers.files.stored import Bundle, Stored, is_below, printable, refuse_path, spellings
-from longshore.providers.files.unread import refuse_unread
+from longshore.providers.files.stored import Bundle, FilesPlace, Stored, is_below, printable, refuse_path, spellings
 
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
 _CHUNK = re.compile(r"\.[0-9]{9}$")  # behind the name of a file that is cut into several
 _OF_MACOS = "._"  # before a name: what its tar keeps of a file beside its content
 _OF_A_PACKAGE = (".ovf", ".mf", ".cert")
-
-
-class FilesPlace(Protocol):
-    def is_one(self) -> bool:
-        """Tell whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
-
-    def files(self, below: str = "") -> list[str]:
-        """Return the paths of all that is there, or of what is in one of its directories. Raises NotFound,
-        AccessDenied, InvalidInput."""
-
-    def bundle(self, path: str) -> AbstractContextManager[Bundle]:
-        """Open the file at this path and those beside it."""
-
-    def layers(self, stack: ExitStack) -> Layers:
-        """Return what images there are based on; it can be used as long as the stack."""
+_NOT_UNPACKED = ("bz2", "zst", "lz4", "lzo", "lzma", "z", "zip", "7z", "rar")
+_NOT_READ = ("qcow", "qed", "vma", "xva", "vhds", "hds")  # those of older QEMUs, Proxmox VE, Xen, Hyper-V, Parallels
 
 
 @contextmanager
 def described(place: FilesPlace, ref: str) -> Iterator[Description]:
     """Open the machine's description. Raises NotFound, InvalidInput."""
-    with _descriptions(place, file_of(place, ref)) as found:
+    with all_in(place, file_of(place, ref)) as found:
         for description in found:
             if description.ref == ref:
                 break
@@ -71,19 +57,13 @@ def file_of(place: FilesPlace, ref: str) -> str:
 @contextmanager
 def all_in(place: FilesPlace, path: str) -> Iterator[list[Description]]:
     """Open the machines of the file at this path. Raises NotFound, InvalidInput."""
-    with _descriptions(place, path) as found:
-        yield found
-
-
-@contextmanager
-def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
     name = PurePosixPath(path).name
     with place.bundle(path) as beside, ExitStack() as stack:
-        layers = place.layers(stack)
+        layers = Layers(None if place.is_one() else place, stack)
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".ova":
             archive = stack.enter_context(opened(beside.open(name)))
-            yield _of_ovf(path, archive, _ovf_in(archive, name), NoLayers())
+            yield _of_ovf(path, archive, _ovf_in(archive, name), Layers(None, stack))
         elif suffix == ".ovf":
             yield _of_ovf(path, beside, name, layers)
         elif name in BACKUPS:
@@ -102,6 +82,20 @@ def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
                 beside.open(name)  # which says why it can't be looked into
             refuse_unread(name)
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
+
+
+def refuse_unread(name: str) -> None:
+    """Raise InvalidInput for a file that, by its name, is an image or a machine of a kind that isn't read here."""
+    stem, _, last = name.lower().rpartition(".")
+    _, _, inner = stem.rpartition(".")
+    packed = last in _NOT_UNPACKED or (last in PACKED and inner not in BY_SUFFIX)
+    if packed and inner in (*BY_SUFFIX, *_NOT_READ, "ova", "ovf"):
+        raise InvalidInput(f"{printable(name)} is packed in a way that isn't read here.", advice="Unpack it first.")
+    if stem and last in _NOT_READ:
+        raise InvalidInput(
+            f"{printable(name)} is of a kind that isn't read here.",
+            advice="Make an image of it that is: qemu-img convert -O qcow2 OLD NEW, or export the machine.",
+        )
 
 
 class _Everywhere(Bundle):
@@ -179,8 +173,9 @@ def _not_named(archive: FileArchive, known: set[str]) -> Iterator[FileDoubt]:
 
 
 def _spellings(href: str) -> tuple[str, ...]:
-    """Return how a file may be called that is referred to so."""
-    return tuple(dict.fromkeys(one for said in _plain(href) for one in spellings(said)))
+    """Return how a file may be called that is referred to so, by makers on Windows, too."""
+    told = (*_plain(href), *map(as_posix, _plain(href)))
+    return tuple(dict.fromkeys(one for said in told for one in spellings(said.removeprefix("./"))))
 
 
 def _plain(href: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Doubt, FileDoubt
@@ -99,6 +100,6 @@ def check_manifest(
 
 
 def _entry(entries: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str] | None:
-    """Look a file up by its path, else by its name alone: in an archive of a directory the two differ."""
-    said = (entries.get(one) for one in (*spellings(name), *spellings(PurePosixPath(name).name)))
-    return next(filter(None, said), None)
+    """Look a file up by its path, escaped or not, else by its name alone: in an archive of a directory they differ."""
+    told = (name, quote(name, errors="surrogateescape"), PurePosixPath(name).name)
+    return next((entries[one] for said in told for one in spellings(said) if one in entries), None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from longshore.errors import InvalidInput
 from longshore.providers.files.stored import SECTOR, Stored
 
-_COOKIE = b"conectix"
+COOKIE = b"conectix"  # what a VHD's footer begins with, and a dynamic one's file as well
 _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
 # Whose footers say more than the disk has, since it is what cylinders, heads and sectors make
 _BY_GEOMETRY = (b"vpc ", b"qemu")
@@ -42,14 +42,9 @@ def footer_of(image: Stored) -> bytes:
     for length in (SECTOR, SECTOR - 1):
         if image.size >= 2 * SECTOR:
             footer = image.read(image.size - length, length)
-            if footer.startswith(_COOKIE):
+            if footer.startswith(COOKIE):
                 return footer
     return b""
-
-
-def is_like_vhd(head: bytes) -> bool:
-    """Tell whether a file that begins so is a dynamic VHD."""
-    return head.startswith(_COOKIE)
 
 
 def vhd_of(image: Stored) -> Vhd:

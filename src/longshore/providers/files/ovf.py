@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from longshore.errors import InvalidInput
-from longshore.model.machine import Doubt, FileDoubt, Firmware
+from longshore.model.machine import Doubt, FileDoubt, Firmware, Nic
 from longshore.providers.files import xml
 from longshore.providers.files.images import is_image
 from longshore.providers.files.ovf_disks import Catalogue, OvfDisk, amount, disks_of, refused, unit_of
@@ -38,16 +38,6 @@ _OVIRT_ADAPTERS = {"2": "e1000", "3": "virtio", "6": "e1000e"}
 
 
 @dataclass(frozen=True, slots=True)
-class OvfNic:
-    label: str
-    network: str
-    mac: str
-    model: str
-    connected: bool
-    pci_slot: int | None = None  # VMware's number of it, where it is said
-
-
-@dataclass(frozen=True, slots=True)
 class OvfSystem:
     id: str
     name: str
@@ -55,14 +45,14 @@ class OvfSystem:
     cores_per_socket: int
     memory_mib: int | None
     disks: tuple[OvfDisk, ...]
-    nics: tuple[OvfNic, ...]
-    firmware: Firmware | None
-    secure_boot: bool
-    vtpm: bool
-    guest_id: str
-    guest_name: str
-    annotation: str
-    doubts: tuple[FileDoubt, ...]
+    nics: tuple[Nic, ...]
+    firmware: Firmware | None = None
+    secure_boot: bool = False
+    vtpm: bool = False
+    guest_id: str = ""
+    guest_name: str = ""
+    annotation: str = ""
+    doubts: tuple[FileDoubt, ...] = ()
     named: frozenset[str] = frozenset()  # all files that the OVF names, for whichever machine
 
 
@@ -72,7 +62,7 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
     if xml.local(envelope.tag) != "Envelope":
         raise refused(name, "it has no Envelope")
     _call_by_their_types(envelope)
-    if any(xml.local(str(e.tag)) in ("EncryptedData", "EncryptedKey", "EncryptionSection") for e in envelope.iter()):
+    if next(xml.everywhere(envelope, "EncryptedData", "EncryptedKey", "EncryptionSection"), None) is not None:
         raise InvalidInput(f"{name} is encrypted.", advice="Export the machine without encryption.", code="encrypted")
     chosen = _usual_configuration(envelope)
     disks = (*_of_sections(envelope, "DiskSection", "Disk"), *_of_sections(envelope, "SharedDiskSection", "SharedDisk"))
@@ -82,7 +72,7 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
         _by_ids(disks, "diskId", name),
         _settings(envelope, chosen),
     )
-    systems = [e for e in envelope.iter() if xml.local(str(e.tag)) == "VirtualSystem"]
+    systems = list(xml.everywhere(envelope, "VirtualSystem"))
     if not systems:
         raise refused(name, "it describes no machine")
     if len({xml.attribute(system, "id") for system in systems}) != len(systems):
@@ -133,16 +123,15 @@ def _of_sections(envelope: Element, section: str, wanted: str) -> Iterator[Eleme
 
 def _call_by_their_types(envelope: Element) -> None:
     """Give the elements of OVF 0.9, all of which are called Section or Content, the names that 1.0 has for them."""
-    for element in envelope.iter():
-        if xml.local(str(element.tag)) in ("Section", "Content"):
-            element.tag = xml.attribute(element, "type").rpartition(":")[2].removesuffix("_Type") or element.tag
+    for element in xml.everywhere(envelope, "Section", "Content"):
+        element.tag = xml.attribute(element, "type").rpartition(":")[2].removesuffix("_Type") or element.tag
 
 
 def _settings(envelope: Element, chosen: str) -> dict[str, str]:
     """Return the values that settings for the first start have where nobody gives another: by their keys, and with
     class and instance around those (DSP0243, 9.5.1)."""
     found: dict[str, str] = {}
-    for product in (e for e in envelope.iter() if xml.local(str(e.tag)) == "ProductSection"):
+    for product in xml.everywhere(envelope, "ProductSection"):
         before, behind = xml.attribute(product, "class"), xml.attribute(product, "instance")
         for element in xml.children(product, "Property"):
             key = xml.attribute(element, "key")
@@ -167,7 +156,7 @@ def _items(hardware: Element, chosen: str) -> list[Element]:
         configurations = xml.attribute(item, "configuration").split()
         if xml.attribute(item, "bound") or (configurations and chosen not in configurations):
             continue
-        instance = xml.text(item, "InstanceID") or xml.text(item, "InstanceId")
+        instance = xml.text(item, "InstanceID", "InstanceId")
         # One of a configuration stands for the general one. Others of the same id are of careless makers
         found[instance if configurations or instance not in found else f"{instance}#{number}"] = item
     return list(found.values())
@@ -209,7 +198,7 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
         cores_per_socket=cores,
         memory_mib=_memory(next(iter(by_kind.get(_MEMORY, ())), None), name),
         disks=tuple(disks),
-        nics=tuple(_nic(item) for item in by_kind.get(_ADAPTER, ())),
+        nics=tuple(_nic(number, item) for number, item in enumerate(by_kind.get(_ADAPTER, ()))),
         firmware=_firmware(system, {**extra, **configured}),
         secure_boot=(configured.get("bootOptions.efiSecureBootEnabled") or "").lower() == "true"
         or xml.text(system, "BiosType") == _OVIRT_SECURE_BOOT,
@@ -232,7 +221,7 @@ def _of_devices(by_kind: dict[str, list[Element]], name: str) -> Iterator[FileDo
         subtype = xml.text(item, "ResourceSubType")
         told = xml.text(item, "HostResource")  # that of a disk is told with the disks
         if not told and not _is_tpm(item) and not any(word in subtype.lower() for word in _OF_EACH):
-            label = (xml.text(item, "ElementName") or xml.text(item, "Caption") or "a device")[:80]
+            label = (xml.text(item, "ElementName", "Caption") or "a device")[:80]
             of = f"{xml.text(item, 'ResourceType')} {subtype}".strip()[:80]
             yield FileDoubt(Doubt.LEFT, label, f"{name} has {label}, a device of type {of}: it stays behind.")
 
@@ -250,7 +239,7 @@ def _cpus(item: Element | None, name: str) -> tuple[int | None, int]:
     if item is None or not told:
         return None, 1
     cpus = amount(told)
-    cores = amount(xml.text(item, "CoresPerSocket") or xml.text(item, "cpu_per_socket") or "1")
+    cores = amount(xml.text(item, "CoresPerSocket", "cpu_per_socket") or "1")
     if cpus is None or cores is None or not 0 < cpus <= MOST_CPUS:
         raise refused(name, f'"{told[:40]}" is no number of CPUs')
     return int(cpus), max(1, min(int(cores), int(cpus)))  # 0 cores: as the host sees fit
@@ -264,9 +253,8 @@ _OVIRT_SECURE_BOOT = "4"
 def _firmware(system: Element, configured: dict[str, str]) -> Firmware | None:
     """Return the firmware as VMware says it, or VirtualBox and oVirt in elements of their own; None: none does."""
     told = configured.get("firmware", "")
-    for element in system.iter():
-        if xml.local(str(element.tag)) == "Firmware":
-            told = told or xml.attribute(element, "type")
+    for element in xml.everywhere(system, "Firmware"):
+        told = told or xml.attribute(element, "type")
     if told.lower().startswith(("efi", "uefi")):
         return Firmware.UEFI
     if told.lower().startswith("bios"):
@@ -290,10 +278,11 @@ def _memory(item: Element | None, name: str) -> int | None:
     return mib
 
 
-def _nic(item: Element) -> OvfNic:
+def _nic(number: int, item: Element) -> Nic:
     told = xml.text(item, "ResourceSubType").lower()
-    return OvfNic(
-        label=xml.text(item, "ElementName") or xml.text(item, "Caption") or "Network adapter",
+    return Nic(
+        f"nic{number}",
+        label=xml.text(item, "ElementName", "Caption") or "Network adapter",
         network=xml.text(item, "Connection"),
         mac=_mac(xml.text(item, "Address")) or _mac(xml.text(item, "MACAddress")),
         model=_OVIRT_ADAPTERS.get(told) or next((model for word, model in _ADAPTERS.items() if word in told), ""),

@@ -80,7 +80,9 @@ def disks_of(items: Sequence[Element], catalogue: Catalogue, first: str, doubts:
     `first`: the instance of the item that it boots from; empty: what is said of the disk itself counts.
     """
     controllers = {
-        _instance(item): item for item in items if xml.text(item, "ResourceType") in (_IDE, _SCSI, _OTHER_STORAGE)
+        xml.text(item, "InstanceID", "InstanceId"): item
+        for item in items
+        if xml.text(item, "ResourceType") in (_IDE, _SCSI, _OTHER_STORAGE)
     }
     found: list[tuple[bool, int, int, int, OvfDisk]] = []
     order: dict[str, int] = {}
@@ -88,7 +90,7 @@ def disks_of(items: Sequence[Element], catalogue: Catalogue, first: str, doubts:
         parent = xml.text(item, "Parent")
         place = order.setdefault(parent, len(order))
         one = _disk((item, disk, file), controllers.get(parent), catalogue, doubts)
-        boots = one.boots if not first else _instance(item) == first
+        boots = one.boots if not first else xml.text(item, "InstanceID", "InstanceId") == first
         found.append((not boots, place, one.address, len(found), one))
     hrefs = [one.href for *_, one in found if one.href]
     for href in dict.fromkeys(href for href in hrefs if hrefs.count(href) > 1):
@@ -209,11 +211,7 @@ def _value(told: str, settings: dict[str, str]) -> str:
 
 
 def _label(item: Element) -> str:
-    return (xml.text(item, "ElementName") or xml.text(item, "Caption") or "Disk")[:80]
-
-
-def _instance(item: Element) -> str:
-    return xml.text(item, "InstanceID") or xml.text(item, "InstanceId")
+    return (xml.text(item, "ElementName", "Caption") or "Disk")[:80]
 
 
 def _controller(item: Element) -> str:

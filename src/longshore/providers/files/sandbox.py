@@ -5,6 +5,7 @@ another; whoever takes QEMU over from inside an image has these two. See longsho
 docs/decisions/machines-in-files.md.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def unreadable(name: str, words: str, options: Mapping[str, str]) -> LongshoreEr
         return why
     named = ",".join(f"{key}={value}" for key, value in options.items())
     said = last.replace(named, name).rpartition(f"{name}': ")[2].removeprefix("qemu-img: ")
+    said = re.sub(r"Could not open '[^']*': ", "", said)  # with the name of a socket
     reason = shortened(said, _SAID).rstrip(".") or "QEMU gives no reason"
     return InvalidInput(
         f"{name} is no {options['driver']} image that can be read: {reason}.",

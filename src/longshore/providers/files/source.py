@@ -17,11 +17,10 @@ from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import BACKUPS, DESCRIBED, FilesPlace, all_in, described, file_of
+from longshore.providers.files.machines import BACKUPS, DESCRIBED, all_in, described, file_of, refuse_unread
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
-from longshore.providers.files.stored import printable
-from longshore.providers.files.unread import refuse_unread
+from longshore.providers.files.stored import FilesPlace, printable
 from longshore.providers.files.web import WebPlace
 from longshore.providers.never_runs import NeverRuns
 
@@ -80,13 +79,14 @@ class FilesSource(NeverRuns):
                 yield _unreadable(ref, error)
 
     def by_reference(self, ref: str) -> Machine:
-        return self._machine(ref)
+        with described(self._place, ref) as description:
+            return _aged(description.machine(self._settings), self._families())
 
     def machine(self, word: str) -> Machine:
         """Return the machine by its path below the provider's directory, else by its name; of one in backups the
         newest. Raises NotFound, Conflict, InvalidInput."""
         try:
-            return self._machine(word)
+            return self.by_reference(word)
         except NotFound:
             if file_of(self._place, word) in self._place.files():
                 raise  # it is there, and something that it consists of isn't
@@ -102,7 +102,7 @@ class FilesSource(NeverRuns):
         if len(found) > 1:
             paths = ", ".join(machine.ref for machine in found)
             raise Conflict(f"Several machines are called {word}: {paths}.", advice="Name one by its path.")
-        return self._machine(found[0].ref)  # which says what is wrong with it
+        return self.by_reference(found[0].ref)  # which says what is wrong with it
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Describe the files: nothing is made, they are what they are, and the snapshot says which."""
@@ -116,7 +116,7 @@ class FilesSource(NeverRuns):
     ) -> tuple[FileDoubt, ...]:
         """Check its files against their manifest, if they have one, and that no image is cut off. Raises
         InvalidInput."""
-        known = self._machine(machine_ref).file_doubts
+        known = self.by_reference(machine_ref).file_doubts
         with described(self._place, machine_ref) as description:
             found = tuple(description.check(on_progress))
         against = [doubt for doubt in (*known, *found) if doubt.kind.stops and doubt.kind.value not in accept]
@@ -142,10 +142,6 @@ class FilesSource(NeverRuns):
                 yield export
         with described(self._place, snapshot.machine_ref) as description:  # nor has it been while it was read
             _refuse_changed(description, snapshot)
-
-    def _machine(self, ref: str) -> Machine:
-        with described(self._place, ref) as description:
-            return _aged(description.machine(self._settings), self._families())
 
     def _in(self, path: str) -> Iterator[Machine]:
         """Yield the machines of one file; one that can't be read as a machine of which nothing is known but why."""
@@ -178,13 +174,15 @@ def _aged(machine: Machine, families: Families) -> Machine:
     """Add doubts to a machine whose disk has a newer state beside it, or is one of several of a machine."""
     if further := families.further_disks(machine.ref):
         text = (
-            f"{printable(machine.ref)} is one of several disks of its machine, which is what its .vmx says. The others "
-            f"are machines of their own here: {printable(', '.join(further))}."
+            f"{printable(machine.ref)} is one of several disks of a machine, as its .vmx or .vbox says. The others are "
+            f"machines of their own here: {printable(', '.join(further))}."
         )
         machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
+    if not _is_machine(newer):
+        text += " Give that a name that ends with .qcow2, and it is read."
     return replace(machine, file_doubts=(FileDoubt(Doubt.OLDER, machine.name, text), *machine.file_doubts))
 
 

@@ -11,11 +11,11 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
-from longshore.errors import InvalidInput
+from longshore.blocks.exports import Export
+from longshore.errors import ExportError, InvalidInput
 from longshore.model.reach import Reach
 from longshore.processes.private import private_directory
 from longshore.providers.files.stored import LocalFile, Stored
@@ -29,21 +29,10 @@ _FED = 64 << 10  # bytes that are given to an unpacker at once
 _HOLE = 64 << 10  # bytes: zeroes of this length and alignment become a hole
 
 
-class _Unpacker(Protocol):
-    """One member or stream of a compressed file; several may follow each other."""
+class _Inflater:
+    """zlib's decompressor, as lzma has its own: of one member or stream, behind which others may follow."""
 
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def more(self, data: bytes) -> bytes: ...
-    @property
-    def waiting(self) -> bool:
-        """Tell whether it has more to give without being given more."""
-
-
-class _Deflate:
-    def __init__(self, window: int = -zlib.MAX_WBITS) -> None:
+    def __init__(self, window: int) -> None:
         self._inner = zlib.decompressobj(window)
 
     @property
@@ -55,34 +44,18 @@ class _Deflate:
         return self._inner.unused_data
 
     @property
-    def waiting(self) -> bool:
-        return bool(self._inner.unconsumed_tail)
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
 
-    def more(self, data: bytes) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, PIECE)
-
-
-class _Xz:
-    def __init__(self) -> None:
-        self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    @property
-    def waiting(self) -> bool:
-        return not self._inner.eof and not self._inner.needs_input
-
-    def more(self, data: bytes) -> bytes:
-        return self._inner.decompress(data, PIECE)
+    def decompress(self, data: bytes, most: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, most)
 
 
-_UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": lambda: _Deflate(31), "xz": _Xz, "deflate": _Deflate}
+_UNPACKERS: dict[str, Callable[[], "_Inflater | lzma.LZMADecompressor"]] = {
+    "gz": lambda: _Inflater(16 + zlib.MAX_WBITS),
+    "deflate": lambda: _Inflater(-zlib.MAX_WBITS),
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY),
+}
 
 
 def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
@@ -99,12 +72,12 @@ def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
         while left:
             unpacker = _UNPACKERS[how]()
             while not unpacker.eof:
-                if not left and not unpacker.waiting:
-                    left = next(pieces, b"")
-                    if not left:
+                given = b""
+                if unpacker.needs_input:
+                    given, left = left or next(pieces, b""), b""
+                    if not given:
                         raise _damaged(packed, "it is cut off")
-                given, left = (b"", left) if unpacker.waiting else (left, b"")
-                yield unpacker.more(given)
+                yield unpacker.decompress(given, PIECE)
             left = (unpacker.unused_data + left).lstrip(b"\0")  # padding, after which another member may follow
             while not left and (piece := next(pieces, b"")):
                 left = piece.lstrip(b"\0")
@@ -125,6 +98,43 @@ def _pieces(packed: Stored) -> Iterator[bytes]:
     for at in range(0, packed.size, PIECE):
         read = packed.read(at, min(PIECE, packed.size - at))
         yield from (read[start : start + _FED] for start in range(0, len(read), _FED))
+
+
+class Unpacked(Stored):
+    """The content of a packed file, read in order: going back begins anew. `size`: bytes of it that are to be read."""
+
+    scattered = True
+
+    def __init__(self, packed: Stored, how: str, size: int) -> None:
+        super().__init__(packed.name, size, f"{packed.identity}.{how}")
+        self.reach = packed.reach
+        self._packed = packed
+        self._how = how
+        self._pieces: Iterator[bytes] | None = None
+        self._at = 0  # where in it `_left` begins
+        self._left = b""
+
+    def to_be_put_together(self) -> tuple[Stored, str]:
+        return self._packed, self._how
+
+    def read(self, offset: int, length: int) -> bytes:
+        pieces = self._pieces
+        if pieces is None or offset < self._at:
+            pieces, self._at, self._left = unpacked(self._packed, self._how), 0, b""
+            self._pieces = pieces
+        end = min(offset + length, self.size)
+        found = bytearray()
+        while self._at < end:
+            self._left = self._left or next(pieces, b"")
+            if not self._left:
+                break
+            used = min(end - self._at, len(self._left))
+            found += self._left[max(offset - self._at, 0) : used]
+            self._at, self._left = self._at + used, self._left[used:]
+        return bytes(found)
+
+    def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
+        raise ExportError(f"{self.name} has to be unpacked first.")
 
 
 @contextmanager

@@ -53,6 +53,18 @@ class Bundle(Protocol):
         """
 
 
+class FilesPlace(Protocol):
+    def is_one(self) -> bool:
+        """Tell whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
+
+    def files(self, below: str = "") -> list[str]:
+        """Return the paths of all that is there, or of what is in one of its directories. Raises NotFound,
+        AccessDenied, InvalidInput."""
+
+    def bundle(self, path: str) -> AbstractContextManager[Bundle]:
+        """Open the file at this path and those beside it."""
+
+
 class LocalFile(Stored):
     """An open file of this machine. Whoever replaces its name meanwhile changes nothing."""
 
@@ -60,6 +72,7 @@ class LocalFile(Stored):
         found = os.fstat(descriptor)
         super().__init__(name, found.st_size, f"{found.st_dev}:{found.st_ino}:{found.st_mtime_ns}:{found.st_size}")
         self.descriptor = descriptor
+        self.modified = found.st_mtime_ns
 
     def read(self, offset: int, length: int) -> bytes:
         if not 0 <= offset < self.size:  # a stranger's header may say any, also what no system call takes

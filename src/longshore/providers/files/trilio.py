@@ -11,7 +11,7 @@ are pickled are left alone: who unpickles runs a stranger's code.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,7 +23,7 @@ from longshore.model.machine import AsOf, Disk, Machine, Nic, PowerState, Server
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
 from longshore.model.strict_reading import read_json
-from longshore.providers.files.recorded import Recorded
+from longshore.providers.files.exported import Recorded
 from longshore.providers.files.stored import Bundle
 
 MACHINES = "snapshot_vms_db"  # the document of a snapshot that names its machines
@@ -49,31 +49,23 @@ def recorded_in(place: Bundle, files: frozenset[str], path: str) -> list[Recorde
     ]
 
 
+@dataclass(frozen=True, slots=True)
 class _Server:
-    def __init__(  # noqa: PLR0917
-        self,
-        place: Bundle,
-        files: frozenset[str],
-        directory: PurePosixPath,
-        snapshot: Mapping[str, Any],
-        resources: list[dict[str, Any]],
-        id_: str,
-    ) -> None:
-        self._place = place
-        self._files = files
-        self._directory = directory
-        self._snapshot = snapshot
-        self._all = resources
-        self._id = id_
+    place: Bundle
+    files: frozenset[str]
+    directory: PurePosixPath
+    snapshot: Mapping[str, Any]
+    all: list[dict[str, Any]]  # resources of the snapshot's machines
+    id: str
 
     def recorded(self, vm: Mapping[str, Any], workload: str) -> Recorded:
-        name = _text(vm.get("vm_name")) or self._id
+        name = _text(vm.get("vm_name")) or self.id
         flavors = [(_text(one.get("resource_name")), _fields(one)) for one in self._own("flavor")]
         flavor, hardware = flavors[0] if flavors else ("", {})
-        moment = _moment(self._snapshot)
+        moment = _moment(self.snapshot)
         fields = _fields(vm)
         machine = Machine(
-            ref=self._id,
+            ref=self.id,
             name=name,
             power=PowerState.OFF,
             cpus=_number(hardware.get("vcpus")) or 1,
@@ -82,7 +74,7 @@ class _Server:
             nics=(),
             annotation=f"{name} as of {moment:%Y-%m-%d %H:%M:%S} UTC, by Trilio's workload {workload}",
             folder=workload,
-            instance_uuid=self._id,
+            instance_uuid=self.id,
             platform=Platform("openstack"),
             server=ServerDetails(flavor=flavor),
             server_settings=ServerSettings(
@@ -96,20 +88,20 @@ class _Server:
             disks = tuple(replace(disk, position=number) for number, disk in enumerate(found))
             whole = replace(machine, disks=disks, nics=tuple(self._nics()))
         except LongshoreError as error:
-            return Recorded(self._id, machine, (), error)
-        return Recorded(self._id, whole, tuple(disk.location for disk in disks))
+            return Recorded(self.id, machine, (), error)
+        return Recorded(self.id, whole, tuple(disk.location for disk in disks))
 
     def _own(self, kind: str) -> list[dict[str, Any]]:
-        return [one for one in self._all if one.get("resource_type") == kind and one.get("vm_id") == self._id]
+        return [one for one in self.all if one.get("resource_type") == kind and one.get("vm_id") == self.id]
 
     def _disks(self) -> Iterator[Disk]:
         for resource in self._own("disk"):
             fields, key = _fields(resource), _text(resource.get("resource_name"))
-            above = f"{self._directory / f'vm_id_{self._id}'}/vm_res_id_{resource.get('id')}"
-            found = [path for path in self._files if path.startswith(above) and path.endswith("/disk_db")]
+            above = f"{self.directory / f'vm_id_{self.id}'}/vm_res_id_{resource.get('id')}"
+            found = [path for path in self.files if path.startswith(above) and path.endswith("/disk_db")]
             if len(found) != 1 or not key:
                 raise InvalidInput(f'Nothing says where the disk "{key}" is.', code="image-refused")
-            images = _objects(_document(self._place, PurePosixPath(found[0])), "disk_db")
+            images = _objects(_document(self.place, PurePosixPath(found[0])), "disk_db")
             tops = [image for image in images if image.get("top")] or images[-1:]
             if len(tops) != 1:
                 raise InvalidInput(f'Nothing says which image the disk "{key}" is.', code="image-refused")
@@ -132,15 +124,15 @@ class _Server:
     def _nics(self) -> Iterator[Nic]:
         names = {
             str(one.get("resource_pit_id")): _text(one.get("resource_name"))
-            for one in self._all
+            for one in self.all
             if one.get("resource_type") == "network"
         }
         attached = (_fields(one) for one in self._own("security_group"))
         groups = tuple(one["name"] for one in attached if one.get("name") and one.get("vm_attached") not in _NO)
         for number, resource in enumerate(self._own("nic")):
-            path = self._directory / "network" / f"vm_res_id_{resource.get('id')}" / "network_db"
+            path = self.directory / "network" / f"vm_res_id_{resource.get('id')}" / "network_db"
             fields = dict[str, str]()
-            for described in _objects(_document(self._place, path), "network_db"):
+            for described in _objects(_document(self.place, path), "network_db"):
                 fields |= _fields(described)
             told = fields.get("ip_address", "")
             address = told if is_address(told) else ""

@@ -34,7 +34,7 @@ _DESCRIPTOR = re.compile(
     rb"(?:#[ \t]*Disk Descriptor ?File|version[ \t]*=[ \t]*[1-4]\b)",
     re.IGNORECASE,
 )
-_DEVICE = re.compile(r"/dev/|\\\\[.?]\\")
+_DEVICE = re.compile(r"/dev/|\\\\[.?]\\|\w+://")  # also of vSAN, and of virtual volumes
 # Which of Python's encodings a descriptor may name: those of file names, of which none is slow or runs anything
 _ENCODING = re.compile(
     r"(utf-8|windows-\d{3,4}|cp\d{3,5}|ibm\d{3,5}|iso-8859-\d{1,2}|gbk|gb2312|gb18030|big5|shift_jis|euc-(jp|kr))"
@@ -106,15 +106,24 @@ def _cid(told: str) -> str:
 def parent_of(name: str, descriptor: str) -> str | None:
     """Return the file whose disk it only says the differences from, as it names that; None: it is whole in itself.
 
-    Raises InvalidInput when it has a parent and doesn't say which.
+    VirtualBox names no file: it is the other one's UUID, in braces. Raises InvalidInput when it has a parent and
+    doesn't say which.
     """
     said = dict(_settings(descriptor))
     hint = said.get("parentfilenamehint")
     if hint:
         return readings(hint, said.get("encoding", ""))[0]
+    if (uuid := said.get("ddb.uuid.parent", "")).strip("0-"):
+        return f"{{{uuid.lower()}}}"
     if cids(descriptor)[1] != NO_PARENT:
         raise needs_another(name)
     return None
+
+
+def identity_of(descriptor: str) -> str:
+    """Return the UUID that VirtualBox has given it, in braces; empty: none."""
+    uuid = dict(_settings(descriptor)).get("ddb.uuid.image", "")
+    return f"{{{uuid.lower()}}}" if uuid else ""
 
 
 def change_tracking_of(descriptor: str) -> str:

@@ -21,7 +21,6 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.reach import Reach
 from longshore.processes.private import private_directory
-from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.served import ServedFile
 from longshore.providers.files.stored import Bundle, Stored, refuse_path
 from longshore.providers.reaching import HttpsConnection, open_socket
@@ -41,9 +40,6 @@ class WebPlace:
 
     def is_one(self) -> bool:
         return True
-
-    def layers(self, _stack: ExitStack) -> Layers:
-        return NoLayers()
 
     def files(self, _below: str = "") -> list[str]:
         """Return the one file that is named: web servers have no lists that could be relied upon."""

@@ -44,14 +44,19 @@ def children(element: Element, *names: str) -> Iterator[Element]:
     return (child for child in element if isinstance(child.tag, str) and local(child.tag) in names)
 
 
+def everywhere(element: Element, *names: str) -> Iterator[Element]:
+    """Yield the element itself and what is in it, at whatever depth, if it is called so."""
+    return (one for one in element.iter() if isinstance(one.tag, str) and local(one.tag) in names)
+
+
 def child(element: Element, name: str) -> Element | None:
     return next(children(element, name), None)
 
 
-def text(element: Element, name: str) -> str:
-    """Return a child's text, on one line; empty when there is none."""
-    found = child(element, name)
-    return "" if found is None else _line(found.text or "")
+def text(element: Element, *names: str) -> str:
+    """Return the text, on one line, of the first child with one of these names that has any; empty: none has."""
+    found = (child(element, name) for name in names)
+    return next((said for one in found if one is not None and (said := " ".join(_plain(one.text or "").split()))), "")
 
 
 def prose(element: Element, name: str) -> str:
@@ -62,26 +67,13 @@ def prose(element: Element, name: str) -> str:
 
 
 def attribute(element: Element, name: str) -> str:
-    return next(
-        (_plain(value).strip() for key, value in element.attrib.items() if local(key).lower() == name.lower()),
-        "",
-    )
+    return _plain(reference(element, name)).strip()
 
 
 def reference(element: Element, name: str) -> str:
     """Return an attribute that names a file, with each of its letters."""
-    return next(
-        (
-            value[:_LONGEST].strip(" \t\r\n")
-            for key, value in element.attrib.items()
-            if local(key).lower() == name.lower()
-        ),
-        "",
-    )
-
-
-def _line(said: str) -> str:
-    return " ".join(_plain(said).split())
+    named = (value for key, value in element.attrib.items() if local(key).lower() == name.lower())
+    return next(named, "")[:_LONGEST].strip(" \t\r\n")
 
 
 def _plain(said: str) -> str:

@@ -8,21 +8,20 @@ from openstack import exceptions as sdk
 from longshore.errors import NotFound
 from longshore.model.as_built import BuiltFloating, BuiltPort, BuiltServer, BuiltVolume
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.floating import leading
 from longshore.providers.openstack.machines import volumes_in_order
+from longshore.providers.openstack.named import Part
 
 
-class NovaAsBuilt:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def read(self, server_ids: Sequence[str]) -> list[BuiltServer]:
+class NovaAsBuilt(Part):
+    def as_built(self, server_ids: Sequence[str]) -> list[BuiltServer]:
         """Return these servers, in this order. Raises NotFound for one that isn't there any more."""
         with explained("list floating IPs and server groups"):
             groups = {m: g.name for g in self._connection.compute.server_groups() for m in g.member_ids or ()}
-            floating = self._floating()
-        return [self._server(server_id, groups.get(server_id), floating) for server_id in server_ids]
+            floating = self._built_floating()
+        return [self._built_server(server_id, groups.get(server_id), floating) for server_id in server_ids]
 
-    def _server(self, server_id: str, group: str | None, floating: dict[str, list[BuiltFloating]]) -> BuiltServer:
+    def _built_server(self, server_id: str, group: str | None, floating: dict[str, list[BuiltFloating]]) -> BuiltServer:
         compute, storage, network = (
             self._connection.compute,
             self._connection.block_storage,
@@ -53,15 +52,12 @@ class NovaAsBuilt:
             ports=tuple(_port(one, floating.get(one.id, [])) for one in ports),
         )
 
-    def _floating(self) -> dict[str, list[BuiltFloating]]:
-        """Return the floating IPs by the ports that they lead to. A cloud without routers has none."""
+    def _built_floating(self) -> dict[str, list[BuiltFloating]]:
+        """Return the floating IPs by the ports that they lead to."""
         network, found = self._connection.network, dict[str, list[BuiltFloating]]()
-        try:
-            leading = [one for one in network.ips(project_id=self._connection.current_project_id) if one.port_id]
-        except sdk.NotFoundException:
-            return found
-        names = {id_: network.get_network(id_).name for id_ in {one.floating_network_id for one in leading}}
-        for one in leading:
+        there = leading(self._connection)
+        names = {id_: network.get_network(id_).name for id_ in {one.floating_network_id for one in there}}
+        for one in there:
             told = BuiltFloating(
                 id=one.id,
                 address=one.floating_ip_address,

@@ -13,22 +13,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
-from longshore.errors import AccessDenied, Conflict, ExportError, LongshoreError, NotFound, ProviderError
+from longshore.errors import AccessDenied, Conflict, ExportError, LongshoreError, ProviderError
 from longshore.model.target import Owner
 from longshore.processes.installed import refuse_without_driver
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.volumes import CinderVolumes
+from longshore.providers.openstack.named import by_id, needed
+from longshore.providers.openstack.volumes import wait_until_free
 
 
 class Attachments:
     reads_volumes = False  # a snapshot itself is opened
 
-    def __init__(self, connection: Any, settings: OpenstackSettings, volumes: CinderVolumes) -> None:
+    def __init__(self, connection: Any, settings: OpenstackSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self._volumes = volumes
 
     def make_ready(self, _owner: Owner) -> None:
         """Raise NotInstalled where this worker has a way to Ceph, and lacks what opens volumes there."""
@@ -42,9 +42,7 @@ class Attachments:
         Raises Conflict when the volume isn't this workflow's, or a server holds it; ProviderError when this worker
         can't reach the kind of storage it lies on.
         """
-        volume = self._volumes.get(volume_id)
-        if not ownership.same_workflow(volume.metadata, owner):
-            raise Conflict(f"Volume {volume.name} ({volume_id}) doesn't belong to {owner.workflow}; it isn't opened.")
+        volume = volume_of(self._connection, volume_id, owner)
         self.release(volume_id)
         with explained(f"attach volume {volume.name}"):
             attachment = self._connection.block_storage.create_attachment(
@@ -80,8 +78,8 @@ class Attachments:
         A second attachment can't be made of a volume in use, and one of a volume that isn't is made just for this.
         Raises NotFound, and ProviderError when this worker can't reach the kind of storage it lies on.
         """
-        volume = self._volumes.get(volume_id)
         storage = self._connection.block_storage
+        volume = needed(storage.get_volume, volume_id, "volume")
         with explained(f"find where volume {volume.name} is"):
             for listed in storage.attachments(volume_id=volume_id):
                 attachment = storage.get_attachment(listed.id)
@@ -106,11 +104,8 @@ class Attachments:
 
         Raises Conflict when a server, or somebody else, holds it.
         """
-        try:
-            volume = self._volumes.get(volume_id)
-        except NotFound:
-            return
-        if volume.status == "available":
+        volume = by_id(self._connection.block_storage.get_volume, volume_id, "volume")
+        if volume is None or volume.status == "available":
             return
         with explained(f"look for attachments of volume {volume_id}"):
             attachments = list(self._connection.block_storage.attachments(volume_id=volume_id))
@@ -124,7 +119,7 @@ class Attachments:
     def _detach(self, volume_id: str, attachment_id: str) -> None:
         with explained(f"detach volume {volume_id}"):
             self._connection.block_storage.delete_attachment(attachment_id, ignore_missing=True)
-        self._volumes.wait_until_free(volume_id)
+        wait_until_free(self._connection, volume_id)
 
     def _image(self, name: str, info: Mapping[str, Any]) -> dict[str, str]:
         """Return QEMU's block options for what Cinder's connection information points at."""
@@ -185,6 +180,14 @@ def _final(error: ExportError, image: Mapping[str, str]) -> AccessDenied | None:
             "its keys (Ceph 20 makes aes256k): have one made with --key-type aes, or take a newer client.",
         )
     return None
+
+
+def volume_of(connection: Any, volume_id: str, owner: Owner) -> Any:
+    """Return the volume as openstacksdk has it. Raises NotFound, or Conflict when it isn't of this workflow."""
+    volume = needed(connection.block_storage.get_volume, volume_id, "volume")
+    if not ownership.same_workflow(volume.metadata, owner):
+        raise Conflict(f"Volume {volume.name} ({volume_id}) doesn't belong to {owner.workflow}; it isn't opened.")
+    return volume
 
 
 def _connector() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot
 from longshore.processes.parent import die_with_parent
 from longshore.providers.openstack.machines import ROOT
-from longshore.providers.openstack.transport import Transport
+from longshore.providers.openstack.relay_attach import Transport
 
 PAUSES = (1.0, 3.0)  # seconds before each further try
 TIMEOUT = 600.0  # seconds; the exact areas of 100 GiB take two

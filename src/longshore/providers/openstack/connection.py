@@ -12,20 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import openstack
+import requests
 from keystoneauth1 import exceptions as auth
 from keystoneauth1 import loading
 from openstack import exceptions as sdk
-from openstack.config import OpenStackConfig
 from openstack.config.defaults import get_defaults
 
-from longshore.errors import InvalidInput, NotFound
+from longshore.clouds_yaml import read_clouds
+from longshore.errors import InvalidInput, NotFound, NotInstalled
 from longshore.model.reach import Reach
 from longshore.model.secrecy import has_password, looks_secret
-from longshore.providers.openstack.faults import words
+from longshore.providers.openstack.faults import unreachable, words
 from longshore.providers.openstack.http import bound
 
 # What goes wrong is raised; without a handler these libraries would also print it on the terminal
@@ -39,6 +41,16 @@ _AS_EVER = {"identity_api_version": "3", "volume_api_version": "3", "block_stora
 _OF_A_SERVICE = re.compile(
     r"._(endpoint_override|endpoint|interface|region_name|service_type|service_name|api_version|default_microversion)$"
 )
+
+# The Python packages of those ways to log in that keystoneauth's own don't suffice for
+_PACKAGES = {
+    "v3adfspassword": "lxml",
+    "v3kerberos": "requests-kerberos",
+    "v3oauth1": "oauthlib",
+    "v3samlpassword": "lxml",
+}
+_APPLICATION = "v3applicationcredential"
+_SCOPE = ("project_name", "project_id", "tenant_name", "tenant_id", "domain_name", "domain_id", "system_scope")
 
 
 @cache
@@ -90,6 +102,9 @@ class OpenstackSettings:
             raise InvalidInput("A relay stays for a number of seconds (relay_quiet).")
         kept = [(f"auth.{name}", value, looks_secret(name)) for name, value in self.auth.items()]
         kept += [(name, value, False) for name, value in self.services.items()]
+        files = {"cacert": self.cacert, "cert": self.cert, "key": self.key}
+        if inline := next((name for name, value in files.items() if value and "-----BEGIN" in value), None):
+            raise InvalidInput(f"{inline} is the name of a file, and holds what should be in that.")
         if wrong := next((name for name, value, is_one in kept if is_one or has_password(value)), None):
             raise InvalidInput(
                 f"{wrong} holds a secret, and settings are kept in clear.",
@@ -100,11 +115,15 @@ class OpenstackSettings:
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:
     """Return the settings and secrets of an entry in clouds.yaml; None: of the OS_* variables, or OS_CLOUD.
 
-    Raises NotFound when there is no such entry, InvalidInput when it can't be used.
+    Raises NotFound when there is no such entry, InvalidInput when it can't be used, NotInstalled when its way to log in
+    takes a package that isn't there.
     """
     name = name or os.environ.get("OS_CLOUD") or None
+    where = f"Entry {name} of clouds.yaml doesn't" if name else "The OS_* variables don't"
     try:
-        region = OpenStackConfig().get_one(cloud=name)
+        files = read_clouds(name)
+        _refuse_unusable(files.get_one(cloud=name, validate=False).config, where)
+        region = files.get_one(cloud=name)
     # The last three: a profile that can't be had, an option that it doesn't know, one without a value
     except (sdk.ConfigException, auth.ClientException, OSError, TypeError, AttributeError) as error:
         if name is not None and "was not found" in str(error):
@@ -113,9 +132,9 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
                 advice="Looked in the current directory, ~/.config/openstack and /etc/openstack; "
                 "OS_CLIENT_CONFIG_FILE may name another file.",
             ) from None
-        where = f"Entry {name} of clouds.yaml doesn't" if name else "The OS_* variables don't"
+        away = isinstance(error, requests.ConnectionError)
         raise InvalidInput(
-            f"{where} describe a cloud: {words(error)}",
+            f"{where} describe a cloud: {unreachable(error, 'read its profile').message if away else words(error)}",
             advice="Name an entry of clouds.yaml, or source the cloud's openrc file first.",
         ) from None
     config: Mapping[str, Any] = region.config
@@ -135,27 +154,60 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
             for key, value in config.items()
             if _OF_A_SERVICE.search(key) and value not in (None, "") and str(value) != str(usual.get(key))
         },
-        cert=config.get("cert") or None,
-        key=config.get("key") or None,
+        cert=_file(config.get("cert")),
+        key=_file(config.get("key")),
         region=region.region_name or None,
         interface=str(config.get("interface") or "public"),
         verify=bool(verify),
-        cacert=verify if isinstance(verify, str) else None,
+        cacert=_file(verify) if isinstance(verify, str) else None,
     )
     return settings, secrets
+
+
+def _refuse_unusable(config: Mapping[str, Any], where: str) -> None:
+    """Raise InvalidInput, or NotInstalled, for what openstacksdk would refuse in words of its own code, or mistake."""
+    said = config["auth"]
+    auth_type = str(config.get("auth_type") or "password")
+    listed = [f"auth.{key}" for key, value in said.items() if isinstance(value, list | dict) and key != "auth_methods"]
+    if isinstance(config.get("interface"), list):
+        listed.append("interface")
+    if listed:
+        raise InvalidInput(f"{where} describe a cloud: {', '.join(listed)} takes one text, and has several.")
+    if auth_type != _APPLICATION and any(str(key).startswith("application_credential_") for key in said):
+        raise InvalidInput(
+            f"{where} log in by the application credential that it has: auth_type is {auth_type}.",
+            advice=f"Write auth_type: {_APPLICATION} beside auth, not in it.",
+        )
+    if auth_type == _APPLICATION and (more := [key for key in _SCOPE if said.get(key)]):
+        raise InvalidInput(
+            f"{where} describe a cloud: an application credential is of one project, and {more[0]} names one besides.",
+            advice=f"Remove {', '.join(more)} from auth.",
+        )
+    _refuse_without_package(auth_type)
+
+
+def _refuse_without_package(auth_type: str) -> None:
+    package = _PACKAGES.get(auth_type)
+    if package is not None and find_spec(package.replace("-", "_")) is None:
+        raise NotInstalled(
+            f"To log in by {auth_type} takes {package} for Python, which isn't installed.",
+            advice="Install it where Longshore is, or log in by an application credential.",
+        )
 
 
 def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
     """Make an openstacksdk Connection. Nothing is sent before it is first used.
 
     Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
-    cloud everywhere. Raises InvalidInput without a password where one is needed, or without a file that is named.
+    cloud everywhere. Raises InvalidInput without a password where one is needed, without a file that is named, and for
+    a way to log in that knows no projects.
     """
     if settings.auth_type in ("password", "v3password") and "password" not in secrets:
         raise InvalidInput(
             f"There is no password for user {settings.auth.get('username', '(unnamed)')}.",
             advice="Put it in clouds.yaml or OS_PASSWORD when adding the provider.",
         )
+    _refuse_without_package(settings.auth_type)
     for name, path in (("cacert", settings.cacert), ("cert", settings.cert), ("key", settings.key)):
         if path and not Path(path).expanduser().exists():
             raise InvalidInput(
@@ -179,6 +231,11 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
         app_name="longshore",
         app_version=version("longshore"),
     )
+    if not hasattr(connection.session.auth, "get_access"):
+        raise InvalidInput(
+            f"The auth_type {settings.auth_type} logs in to no project.",
+            advice="Use one that asks Keystone, such as password or v3applicationcredential.",
+        )
     bound(connection, settings.reach)
     return connection
 
@@ -186,6 +243,11 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
 def _words(said: Any) -> tuple[str, ...]:
     """Return a list, or words between commas; openstackclient tells an option that nobody gave as an empty text."""
     return tuple(filter(None, said.split(","))) if isinstance(said, str) else tuple(map(str, said or ()))
+
+
+def _file(path: str | None) -> str | None:
+    """Return a file's name as it is from any directory: a worker uses it in another one."""
+    return str(Path(path).expanduser().absolute()) if path and "-----BEGIN" not in path else path or None
 
 
 def _as_is(text: str | None) -> str | None:

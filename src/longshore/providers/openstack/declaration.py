@@ -124,10 +124,6 @@ def _open(
     return client(settings, dict(secrets), relays)
 
 
-def _asks_relays(settings: Mapping[str, Any]) -> bool:
-    return settings.get("transport") == "relay"
-
-
 def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
     from longshore.providers.openstack.relay_pool import open_pool
 
@@ -162,6 +158,6 @@ project and with your roles, and deletes it when the provider is removed.""",
     address="auth.auth_url",
     keystone=True,
     read_login=_read_login,
-    asks_relays=_asks_relays,
+    asks_relays=lambda settings: settings.get("transport") == "relay",
     open_relays=_open_relays,
 )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import requests
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
@@ -29,14 +30,18 @@ _QUOTA = re.compile(
     r"quota (?:was )?exceeded|exceeds allowed .*quota|over ?quota|overlimit|exceeded for resources", re.I
 )
 # What Nova says of a server, Cinder of a volume or a snapshot, and Neutron, while something else is done with it (409;
-# Cinder: 400): Nova names the task, Cinder a status that ends by itself
+# Cinder: 400): Nova names the task, Cinder a status that ends by itself, unlike error_extending, or awaiting-transfer,
+# which somebody else has to end
 _OCCUPIED = re.compile(
-    r"while it is in task_state|status(?: is|:)+ '?(?:\w+-)?\w+ing\b|another request|in progress|please (?:re)?try|"
+    r"while it is in task_state|status(?: is|:)+ '?(?!error|awaiting-transfer)(?:\w+-)?\w+ing\b|another request|"
+    r"in progress|please (?:re)?try|"
     r"concurrent(?:ly)? (?:modif|updat|operation)",
     re.I,
 )
 # What old versions of Nova say (413) instead of 429
 _TOO_OFTEN = re.compile(r"rate[- ]limit|too many requests", re.I)
+# What proxies say (413) to a request, such as an image's bytes, that is larger than they let through
+_TOO_LARGE = re.compile(r"too large\W*(?:nginx|openresty|cloudflare)\b", re.I)
 # A service that is there, but not what it needs itself: a proxy's words, or the service's own while Keystone is away
 _AWAY = (502, 503, 504)
 # What Nova says (500) when none of its other parts answers it, or Keystone, while RabbitMQ or they are restarted
@@ -69,6 +74,16 @@ def explained(doing: str) -> Iterator[None]:
         ) from None
     except (sdk.HttpException, auth.HttpError) as error:
         raise refused(error, doing) from None
+    except sdk.NotSupported as error:  # which is all that the SDK says of one that answers 503 when asked for versions
+        raise Unreachable(
+            f"A service doesn't say which versions of its API it speaks, so we didn't {doing}: {words(error)}",
+            advice="Check that the service is up at the address that the cloud's catalogue has of it.",
+        ) from None
+    except requests.JSONDecodeError:
+        raise Unreachable(
+            f"What answered while trying to {doing} isn't the cloud: it isn't JSON.",
+            advice="Something stands in its place, such as a proxy's page; see what the address shows in a browser.",
+        ) from None
     except (sdk.SDKException, auth.ClientException) as error:
         raise ProviderError(f"The cloud couldn't {doing}: {words(error)}") from None
 
@@ -79,6 +94,11 @@ def refused(error: Exception, doing: str) -> LongshoreError:
     said = words(error)
     if status == 429 or (status == 413 and _TOO_OFTEN.search(said) and not _QUOTA.search(said)):
         return Unreachable(f"The cloud asks to wait before we {doing} (HTTP {status}): {said}")
+    if status == 413 and _TOO_LARGE.search(said):
+        return ProviderError(
+            f"A proxy before the cloud lets no request through that is large enough to {doing}: {said}",
+            advice="Have the proxy's limit raised (NGINX: client_max_body_size).",
+        )
     if status in (403, 409, 413) and (status == 413 or _QUOTA.search(said)):
         return QuotaExceeded(
             f"The project's quota has no room to {doing}: {said}",

@@ -1,5 +1,8 @@
 """Floating IPs: addresses of an external network that lead to a port."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -8,27 +11,27 @@ from longshore.errors import Conflict
 from longshore.model.target import FloatingAddress, Named, Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import Part, by_id, marked
 
 
-class NeutronFloatingAddresses:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def all(self) -> list[FloatingAddress]:
+class NeutronFloatingAddresses(Part):
+    def floating_addresses(self) -> list[FloatingAddress]:
         with explained("list floating IPs"):
             project = self._connection.current_project_id
             return [_address(found) for found in self._connection.network.ips(project_id=project)]
 
-    def networks(self) -> list[Named]:
+    def external_networks(self) -> list[Named]:
         """Return the networks that new floating IPs can be had from."""
         with explained("list external networks"):
             found = self._connection.network.networks(is_router_external=True)
             return [Named(network.id, network.name) for network in found]
 
-    def create(self, network_id: str, port_id: str, fixed: str | None, owner: Owner) -> FloatingAddress:
+    def create_floating_address(
+        self, network_id: str, port_id: str, fixed: str | None, owner: Owner
+    ) -> FloatingAddress:
         """Make a floating IP for a port. Raises NotFound when no router leads from the port to that network,
         QuotaExceeded."""
-        found = self.find(owner)
+        found = self.find_floating_address(owner)
         if found is not None:
             return found
         with explained("make a floating IP"):
@@ -40,14 +43,10 @@ class NeutronFloatingAddresses:
             )
         return _address(made)
 
-    def find(self, owner: Owner) -> FloatingAddress | None:
-        mark = ownership.description(owner)
-        with explained(f"look for the floating IP of {owner.tag}"):
-            project = self._connection.current_project_id
-            listed = self._connection.network.ips(project_id=project, description=mark)
-            return next((_address(found) for found in listed if found.description == mark), None)
+    def find_floating_address(self, owner: Owner) -> FloatingAddress | None:
+        return next(map(_address, marked(self._connection, self._connection.network.ips, owner, "floating IP")), None)
 
-    def attach(self, address_id: str, port_id: str, fixed: str | None) -> None:
+    def attach_floating_address(self, address_id: str, port_id: str, fixed: str | None) -> None:
         """Attach a floating IP to a port. It leads to no other port meanwhile: it goes back to leading nowhere when the
         port is deleted.
 
@@ -64,24 +63,43 @@ class NeutronFloatingAddresses:
                 address_id, port_id=port_id, **({} if fixed is None else {"fixed_ip_address": fixed})
             )
 
-    def detach(self, address_id: str, port_id: str) -> bool:
+    def detach_floating_address(self, address_id: str, port_id: str) -> bool:
         """Have a floating IP lead nowhere, if it leads to this port, and tell whether it did."""
+        found = by_id(self._connection.network.get_ip, address_id, "floating IP")
+        if found is None or found.port_id != port_id:  # or somebody has led it elsewhere
+            return False
         with explained("detach a floating IP"):
-            try:
-                found = self._connection.network.get_ip(address_id)
-            except sdk.NotFoundException:
-                return False
-            if found.port_id != port_id:  # somebody has led it elsewhere
-                return False
             self._connection.network.update_ip(found, port_id=None)
         return True
 
-    def delete(self, address_id: str) -> None:
-        with explained(f"delete floating IP {address_id}"):
-            try:
-                self._connection.network.delete_ip(address_id, ignore_missing=True)
-            except sdk.NotFoundException:
-                return
+    def delete_floating_address(self, address_id: str) -> None:
+        with explained(f"delete floating IP {address_id}"), suppress(sdk.NotFoundException):
+            self._connection.network.delete_ip(address_id, ignore_missing=True)
+
+
+def of_project(connection: Any) -> list[Any]:
+    """Return the project's floating IPs. A cloud without routers has none."""
+    try:
+        return list(connection.network.ips(project_id=connection.current_project_id))
+    except sdk.NotFoundException:
+        return []
+
+
+def leading(connection: Any) -> list[Any]:
+    """Return the project's floating IPs that lead to a port."""
+    return [found for found in of_project(connection) if found.port_id]
+
+
+def forwardings(connection: Any, floating_ips: Iterable[Any]) -> dict[str, list[str]]:
+    """Return what these floating IPs forward to ports, in words, by the ports' ids. One that does belongs to a router,
+    and leads to no port."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for floating in (one for one in floating_ips if one.router_id and not one.port_id):
+        with suppress(sdk.NotFoundException, sdk.ForbiddenException):
+            for each in connection.network.port_forwardings(floating.id):
+                from_ = f"{each.protocol} {each.external_port} of {floating.floating_ip_address}"
+                found[each.internal_port_id].append(f"the forwarding of {from_}")
+    return found
 
 
 def _address(found: Any) -> FloatingAddress:

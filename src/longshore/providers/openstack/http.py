@@ -2,6 +2,7 @@
 
 import http
 import json
+import re
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from keystoneauth1.exceptions import Unauthorized
 from keystoneauth1.session import TCPKeepAliveAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 
 from longshore.errors import ProviderError, Unreachable
 from longshore.model.reach import Reach
@@ -25,6 +26,13 @@ SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute f
 # What may be asked again when no answer comes. Others may have been carried out: a server would be made twice, so
 # whoever asked for it looks for it first
 _ASKED_AGAIN = ("GET", "HEAD", "PUT", "DELETE")
+# What Traefik, NGINX, Apache and HAProxy answer (404) while the service behind them is restarted, or out of their
+# settings, and (400) to a request that they don't let through
+_OF_A_PROXY = re.compile(
+    rb"404 page not found|default backend - 404|<center>nginx|not found on this server|your browser sent", re.I
+)
+# What is taken for gone where it isn't found
+_ONE_THING = re.compile(r"/(?:servers|volumes|snapshots|attachments|ports|floatingips|images|networks)/[\w-]+")
 
 
 def bound(connection: Any, reach: Reach | None) -> None:
@@ -89,6 +97,7 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
             if not _has_kept_body(request) or time.monotonic() + asked > until:
                 break
             answer.close()
+        _refuse_stand_in(request, answer)
         if self._reach is not None and answer.status_code >= http.HTTPStatus.BAD_REQUEST:
             _withhold(answer)
         return answer
@@ -103,6 +112,8 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
             if not _was_sent(error) or _may_be_repeated(request):
                 raise
             raise requests.RequestException(str(error)) from None  # keystoneauth asks again for the others alone
+        except LocationParseError as error:  # which requests doesn't expect at that moment: https://cloud..example
+            raise requests.exceptions.InvalidURL(str(error)) from None
         if self._reach is not None:
             _refuse_compressed(answer)
         if kwargs.get("stream"):  # whoever asked for it reads it by parts
@@ -134,6 +145,20 @@ def _has_kept_body(request: requests.PreparedRequest) -> bool:
     """Tell whether a body is read while it is sent, so that it can't be sent once more: of an image nothing would
     arrive."""
     return isinstance(request.body, (bytes, str, type(None)))
+
+
+def _refuse_stand_in(request: requests.PreparedRequest, answer: requests.Response) -> None:
+    """Only the cloud itself can say that something isn't there any more. Raises Unreachable."""
+    if answer.status_code not in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.BAD_REQUEST):
+        return
+    if not _ONE_THING.search(str(request.url)):
+        return
+    if _OF_A_PROXY.search(answer.content):
+        raise Unreachable(
+            f"{urlsplit(str(request.url)).hostname} answers in the place of the cloud's service (HTTP "
+            f"{answer.status_code}), which it doesn't reach.",
+            advice="Check that the service is up behind its proxy.",
+        )
 
 
 def _refuse_compressed(answer: requests.Response) -> None:

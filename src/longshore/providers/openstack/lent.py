@@ -7,7 +7,7 @@ connection brings its token along, what services the cloud has, and where they l
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
@@ -21,30 +21,24 @@ _MOST = 16  # kept at once
 class Lent:
     """Nobody else has it until it is closed."""
 
-    _settings: OpenstackSettings
-    _secrets: Mapping[str, str] = field(repr=False)
+    settings: OpenstackSettings
+    secrets: Mapping[str, str] = field(repr=False)
     connection: Any
-    _made: float = field(default_factory=time.monotonic)
-    _closed: float | None = None
+    made: float = field(default_factory=time.monotonic)
+    closed: float | None = None
 
     def close(self) -> None:
         """A second call has nothing to do."""
         with _lock:
-            if self._closed is None:
-                self._closed = time.monotonic()
+            if self.closed is None:
+                self.closed = time.monotonic()
                 _kept.append(self)
         _let_go()
-
-    def is_for(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> bool:
-        return self._settings == settings and self._secrets == secrets
-
-    def again(self) -> "Lent":
-        return Lent(self._settings, self._secrets, self.connection, self._made)
 
     @property
     def is_past(self) -> bool:
         now = time.monotonic()
-        return now - self._made >= _OLD or (self._closed is not None and now - self._closed >= _IDLE)
+        return now - self.made >= _OLD or (self.closed is not None and now - self.closed >= _IDLE)
 
 
 _lock = threading.Lock()
@@ -56,9 +50,9 @@ def lend(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Lent:
     _let_go()
     with _lock:
         for kept in reversed(_kept):
-            if kept.is_for(settings, secrets):
+            if (kept.settings, kept.secrets) == (settings, secrets):
                 _kept.remove(kept)
-                return kept.again()
+                return replace(kept, closed=None)  # whoever had it may close the one that it had once more
     return Lent(settings, dict(secrets), connect(settings, secrets))
 
 

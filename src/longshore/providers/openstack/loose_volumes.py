@@ -2,27 +2,26 @@
 
 from typing import Any
 
-from openstack import exceptions as sdk
-
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict
 from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, PowerState, ServerSettings
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.named import only
+from longshore.providers.openstack.machines import OF_ITS_CLOUD
+from longshore.providers.openstack.named import Part, needed, only
 from longshore.providers.openstack.platform import PLATFORM
 from longshore.providers.openstack.volumes import GIB
 
+_LISTED = "longshore volume list shows them."
 # Cinder shows these two among a volume's metadata; they can't be set there
 _CINDERS = frozenset({"readonly", "attached_mode"})
 # What is said of the image that a volume was made from, and is true only in its cloud, or only of its first bytes
-OF_THE_IMAGE = frozenset({"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value"})
+OF_THE_IMAGE = frozenset(
+    {"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value", *OF_ITS_CLOUD}
+)
 
 
-class CinderLooseVolumes:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def all(self) -> list[Machine]:
+class CinderLooseVolumes(Part):
+    def volumes(self) -> list[Machine]:
         """Return the loose volumes by name. What was made only to read something, and what is being deleted, is left
         out."""
         with explained("list volumes"):
@@ -30,25 +29,20 @@ class CinderLooseVolumes:
         found = [machine_of_volume(volume) for volume in listed if _is_loose(volume)]
         return sorted(found, key=lambda machine: (machine.name, machine.ref))
 
-    def find(self, word: str) -> Machine:
+    def volume(self, name_or_id: str) -> Machine:
         """Find a volume by its reference, id or name. Raises NotFound, or Conflict when a server has it or the word
         fits several."""
-        if word.startswith(VOLUME):
-            return self.get(word)
-        with explained(f"look up volume {word}"):
+        if name_or_id.startswith(VOLUME):
+            return self.by_reference(name_or_id)
+        with explained(f"look up volume {name_or_id}"):
             listed = list(self._connection.block_storage.volumes(details=True))
-        return _described(only(listed, word, "volume", "longshore volume list shows them."))
+        return _described(only(listed, name_or_id, "volume", _LISTED))
 
-    def get(self, ref: str) -> Machine:
+    def by_reference(self, ref: str) -> Machine:
         """Return the volume of a reference. Raises NotFound, or Conflict when a server has it."""
-        id_ = ref.removeprefix(VOLUME)
-        with explained(f"look up volume {id_}"):
-            try:
-                return _described(self._connection.block_storage.get_volume(id_))
-            except (sdk.NotFoundException, sdk.BadRequestException):
-                raise NotFound(
-                    f"The project has no volume {id_}.", advice="longshore volume list shows them."
-                ) from None
+        return _described(
+            needed(self._connection.block_storage.get_volume, ref.removeprefix(VOLUME), "volume", _LISTED)
+        )
 
 
 def _described(volume: Any) -> Machine:

@@ -41,8 +41,22 @@ _PHYSICAL = frozenset({"direct", "direct-physical", "macvtap", "smart-nic", "rem
 _ALIAS, _ACCELERATOR = "pci_passthrough:alias", "accel:device_profile"
 _COUNT = re.compile(r":(\d{1,3})\s*$")
 _OF_HOST = re.compile(r"resources\d*:(?:VGPU|PGPU|PCI_DEVICE|FPGA)")
+# Properties of images that name snapshots, images, users, keys and certificates of the cloud that they are from
+OF_ITS_CLOUD = (
+    "base_image_ref",  # which Nova would rescue servers with
+    "bdm_v2",
+    "block_device_mapping",
+    "cinder_encryption_key_deletion_policy",
+    "cinder_encryption_key_id",
+    "img_signature",
+    "img_signature_certificate_uuid",
+    "img_signature_hash_method",
+    "img_signature_key_type",
+    "os_encrypt_key_id",
+    "user_id",
+)
 # Glance's own of those that look like the ones about servers
-_OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden"})
+_OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden", *OF_ITS_CLOUD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,8 @@ class Around:
     server_groups: Mapping[str, str] = field(default_factory=dict)  # server id: its group's name
     # Port id: floating addresses by the fixed ones that they lead to
     floating: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    forwarded: Mapping[str, Sequence[str]] = field(default_factory=dict)  # port id: what floating IPs forward to it
+    shares: tuple[str, ...] = ()  # that the server mounts, in words; only told of one server alone
     # Glance's own words on those that servers with a local root disk are made from
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -86,7 +102,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         tags=tuple(server.tags or ()),
         platform=PLATFORM,
         freezes=_freezes(disks),
-        devices=_devices(properties, flavor.extra_specs or {}),
+        devices=_devices(properties, flavor.extra_specs or {}, around.shares),
         server_settings=ServerSettings(
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
@@ -99,14 +115,15 @@ def machine_of(server: Any, around: Around) -> Machine:
     )
 
 
-def _devices(properties: Mapping[str, str], specs: Mapping[str, Any]) -> Devices:
-    """Return what the flavor or the image gives a server beside disks and adapters: whole devices of its host, or parts
-    of them (vGPU), and accelerators."""
+def _devices(properties: Mapping[str, str], specs: Mapping[str, Any], shares: tuple[str, ...]) -> Devices:
+    """Return what a server has beside disks and adapters: by its flavor or image whole devices of its host, or parts of
+    them (vGPU), and accelerators; and shares."""
     counted = filter(None, str(specs.get(_ALIAS) or "").split(","))
     passthrough = sum(int(found[1]) if (found := _COUNT.search(each)) else 1 for each in counted)
     passthrough += sum(int(str(specs[key])) for key in specs if _OF_HOST.fullmatch(key) and str(specs[key]).isdecimal())
     others = (f"the accelerator {specs[_ACCELERATOR]}",) if specs.get(_ACCELERATOR) else ()
-    return Devices("hw_tpm_version" in properties or "hw:tpm_version" in specs, passthrough=passthrough, others=others)
+    tpm = "hw_tpm_version" in properties or "hw:tpm_version" in specs
+    return Devices(tpm, passthrough=passthrough, others=(*others, *shares))
 
 
 def readable_user_data(kept: str | None) -> str | None:
@@ -221,15 +238,21 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
             network=around.networks.get(port.network_id, port.network_id),
             network_ref=port.network_id or "",
             subports=tuple(_subports(port)),
-            port_features=tuple(_features(port)),
+            port_features=(*_features(port), *around.forwarded.get(port.id, ())),
             model="sriov" if port.binding_vnic_type in _PHYSICAL else "virtio",
             connected=port.is_admin_state_up is not False,
             addresses=tuple(fixed["ip_address"] for fixed in port.fixed_ips or ()),
             # Where there is no port security there are no groups: that isn't a port that lets nothing through
-            security_groups=groups if port.is_port_security_enabled is not False else None,
+            security_groups=groups if _is_secured(port) else None,
             floating_addresses=dict(around.floating.get(port.id, {})),
             allowed_addresses=tuple(_allowed(port)),
         )
+
+
+def _is_secured(port: Any) -> bool:
+    """Tell whether a port has port security, as all have in a cloud that doesn't know it. openstacksdk tells the
+    opposite there; but a port without it can't have groups."""
+    return port.is_port_security_enabled is not False or bool(port.security_group_ids)
 
 
 def _subports(port: Any) -> Iterator[str]:
@@ -243,6 +266,9 @@ def _features(port: Any) -> Iterator[str]:
         yield f"the vnic type {port.binding_vnic_type}"
     if port.qos_policy_id:
         yield f"the QoS policy {port.qos_policy_id}"
+    for what in ("device_profile", "hardware_offload_type", "numa_affinity_policy"):
+        if said := getattr(port, what, None):  # older versions of openstacksdk lack some
+            yield f"the {what.replace('_', ' ')} {said}"
     if port.extra_dhcp_opts:
         yield f"DHCP options ({', '.join(str(one.get('opt_name')) for one in port.extra_dhcp_opts)})"
 
@@ -266,6 +292,6 @@ def _details(server: Any, around: Around) -> ServerDetails:
         config_drive=_yes(str(server.has_config_drive)),
         unseen_volumes=len(server.attached_volumes or ()) - len(seen),
         locked=bool(server.is_locked),
-        port_security_off=any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())),
+        port_security_off=not all(map(_is_secured, around.ports.get(server.id, ()))),
         relay=ownership.RELAY in (server.metadata or {}),
     )

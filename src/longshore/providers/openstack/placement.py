@@ -14,9 +14,10 @@ from typing import Any
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
-from longshore.errors import Conflict
+from longshore.errors import Conflict, QuotaExceeded
 from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet, Taken, VolumeTypeRoom
-from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.faults import explained, refused
+from longshore.providers.openstack.named import Part
 
 MAY_CHOOSE_ANYWHERE = frozenset({"admin"})  # roles that every Neutron lets choose MACs and addresses on any network
 _NOBODYS = ("192.0.2.254", "198.51.100.254", "203.0.113.254")  # addresses in documents' networks (RFC 5737)
@@ -30,20 +31,18 @@ _NARROWING = re.compile(
     r"accel:device_profile|hw:(?:mem_page_size|cpu_policy|cpu_realtime|numa_nodes|mem_encryption|pmem)$|[^:]+$"
 )
 _WIDE = frozenset({"hw:cpu_policy=shared", "hw:cpu_realtime=no", "hw:mem_page_size=any", "hw:mem_page_size=small"})
-QUESTIONS = 100  # MACs or addresses asked for at once: a request line has its limits
+QUESTIONS = 100  # MACs, addresses or ids asked for at once: a request line has its limits
 
 
-class Placement:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
+class Placement(Part):
     def networks(self) -> list[Network]:
         """Return the networks a server of this project can be put on, by name."""
         with explained("list networks"):
             project = self._connection.current_project_id
             may_all = bool(MAY_CHOOSE_ANYWHERE.intersection(self._roles()))
             # OVN refuses them when a port is bound, or drops what they send; only where agents route it isn't OVN
-            by_agents = any(one.alias == _ROUTED_BY_AGENTS for one in self._connection.network.extensions())
+            extensions = {one.alias for one in self._connection.network.extensions()}
+            by_agents = _ROUTED_BY_AGENTS in extensions
             subnets: dict[str, list[Subnet]] = {}
             for subnet in self._connection.network.subnets():
                 subnets.setdefault(subnet.network_id, []).append(
@@ -65,7 +64,8 @@ class Placement:
                     subnets=tuple(subnets.get(network.id, ())),
                     vlan=vlan_of(network),
                     own_macs_only=not by_agents,
-                    port_security=network.is_port_security_enabled is not False,
+                    # Of what the service doesn't tell, openstacksdk says that it is off
+                    port_security="port-security" not in extensions or network.is_port_security_enabled is not False,
                 )
                 for network in self._connection.network.networks()
                 # An external network is listed for its floating addresses; only its owner can put servers on it
@@ -93,6 +93,8 @@ class Placement:
                     disk_gib=flavor.disk,
                     tpm=(flavor.extra_specs or {}).get("hw:tpm_version", ""),
                     narrowing=narrowing(flavor.extra_specs or {}),
+                    most_sockets=_most(flavor.extra_specs or {}, "hw:cpu_max_sockets"),
+                    most_cores=_most(flavor.extra_specs or {}, "hw:cpu_max_cores"),
                 )
                 for flavor in self._connection.compute.flavors(details=True)
                 if not flavor.is_disabled
@@ -148,7 +150,12 @@ class Placement:
         )
 
     def _limits(self, service: str) -> Any:
-        return getattr(self._connection, service).get_limits().absolute
+        try:
+            return getattr(self._connection, service).get_limits().absolute
+        except (sdk.ForbiddenException, sdk.NotFoundException) as error:
+            if isinstance(refused(error, "read the project's quota"), QuotaExceeded):
+                raise
+            return _Untold()  # by this cloud's policy; the service's refusal then comes when something is made
 
     def _volume_quota(self) -> dict[str, Any]:
         """Return Cinder's quota: its limits name neither the largest volume nor the quotas of volume types."""
@@ -163,6 +170,8 @@ class Placement:
             details = self._connection.network.get_quota(project, details=True).ports
         except (sdk.ForbiddenException, sdk.NotFoundException):
             # Not every Neutron tells a member the counts; its refusal then comes when the port is made
+            return None
+        if not isinstance(details, dict):
             return None
         return _room(details["limit"], int(details["used"]) + int(details.get("reserved", 0)))
 
@@ -184,8 +193,8 @@ class Placement:
         found_macs: set[str] = set()
         found_addresses: set[str] = set()
         filters = [
-            *({"mac_address": some} for some in _batches(macs)),
-            *({"fixed_ips": [f"ip_address={one}" for one in some]} for some in _batches(addresses)),
+            *({"mac_address": some} for some in batches(macs)),
+            *({"fixed_ips": [f"ip_address={one}" for one in some]} for some in batches(addresses)),
         ]
         with explained("look for MACs and addresses that are in use"):
             for some in filters:
@@ -216,6 +225,13 @@ class Placement:
             self._connection.network.delete(f"/ports/{answer.json()['port']['id']}")
             return True
         return {_FORBIDDEN: False, _NO_SUCH_ADDRESS: True}.get(answer.status_code)
+
+
+class _Untold:
+    """Stands for the limits of a service that doesn't tell them."""
+
+    def __getattr__(self, _name: str) -> None:
+        return None
 
 
 def vlan_of(network: Any) -> int | None:
@@ -250,15 +266,16 @@ def _type_rooms(quota: Mapping[str, Any]) -> dict[str, VolumeTypeRoom]:
     }
 
 
-def _batches(values: Collection[str]) -> Iterator[list[str]]:
+def batches(values: Collection[str]) -> Iterator[list[str]]:
+    """Yield as many values at a time as one request can ask for."""
     ordered = sorted(values)
     for start in range(0, len(ordered), QUESTIONS):
         yield ordered[start : start + QUESTIONS]
 
 
-def _room(limit: int, used: int) -> int | None:
+def _room(limit: int | None, used: int | None) -> int | None:
     """OpenStack writes "unlimited" as -1. A quota made smaller than what is used leaves no room, not less than none."""
-    return None if limit < 0 else max(0, limit - used)
+    return None if limit is None or limit < 0 else max(0, limit - (used or 0))
 
 
 def is_automatic(subnet: Any) -> bool:
@@ -273,3 +290,8 @@ def narrowing(extra_specs: Mapping[str, str]) -> tuple[str, ...]:
     """Name those of a flavor's extra specs that only some hosts meet, with their values."""
     said = ((name, f"{name}={value}") for name, value in sorted(extra_specs.items()))
     return tuple(words for name, words in said if _NARROWING.match(name) and words.lower() not in _WIDE)
+
+
+def _most(extra_specs: Mapping[str, str], name: str) -> int | None:
+    said = extra_specs.get(name, "")
+    return int(said) if said.isdecimal() else None

@@ -4,24 +4,21 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError
 from longshore.model.target import Owner, Port, PortRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, refused, words
-from longshore.providers.openstack.named import of_word, only
+from longshore.providers.openstack.named import Part, marked, needed, of_word, only
 
 
-class NeutronPorts:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def create(self, request: PortRequest, owner: Owner) -> Port:
+class NeutronPorts(Part):
+    def create_port(self, request: PortRequest, owner: Owner) -> Port:
         """Make a port. One that carries this owner already is answered instead.
 
         Raises AccessDenied when the project may not choose MAC or address on that network, Conflict when one of them is
         taken, InvalidInput when an address lies in no subnet of it.
         """
-        found = self.find(owner)
+        found = self.find_port(owner)
         if found is not None:
             return found
         attributes: dict[str, Any] = {
@@ -48,23 +45,15 @@ class NeutronPorts:
             try:
                 return _port(self._connection.network.create_port(**attributes))
             except sdk.HttpException as error:
-                raise self._refusal(error, request) from None
+                raise self._port_refusal(error, request) from None
 
-    def find(self, owner: Owner) -> Port | None:
-        mark = ownership.description(owner)
-        with explained(f"look for the port of {owner.tag}"):
-            project = self._connection.current_project_id
-            listed = self._connection.network.ports(project_id=project, description=mark)
-            return next((_port(found) for found in listed if found.description == mark), None)
+    def find_port(self, owner: Owner) -> Port | None:
+        return next(map(_port, marked(self._connection, self._connection.network.ports, owner, "port")), None)
 
-    def get(self, port_id: str) -> Port:
-        with explained(f"look up port {port_id}"):
-            try:
-                return _port(self._connection.network.get_port(port_id))
-            except (sdk.NotFoundException, sdk.BadRequestException):
-                raise NotFound(f"There is no port {port_id} in this project.") from None
+    def port(self, port_id: str) -> Port:
+        return _port(needed(self._connection.network.get_port, port_id, "port"))
 
-    def delete(self, port_id: str) -> None:
+    def delete_port(self, port_id: str) -> None:
         with explained(f"delete port {port_id}"):
             self._connection.network.delete_port(port_id, ignore_missing=True)
 
@@ -75,7 +64,7 @@ class NeutronPorts:
             found = of_word(self._connection.network.get_security_group, own, name_or_id)
         return str(only(found, name_or_id, "security group").id)
 
-    def _refusal(self, error: sdk.HttpException, request: PortRequest) -> LongshoreError:
+    def _port_refusal(self, error: sdk.HttpException, request: PortRequest) -> LongshoreError:
         chosen = _chosen(request)
         network = self._network_name(request.network_id)
         explanation = refused(error, f"create port {request.name} on network {network}")

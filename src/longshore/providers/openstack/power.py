@@ -5,10 +5,11 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.errors import Conflict, ProviderError
 from longshore.model.machine import PowerState
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import power_of
+from longshore.providers.openstack.named import Part, needed
 from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
@@ -22,56 +23,54 @@ _STOPPING, _STARTING = "powering-off", "powering-on"
 _STARTS = ("start", "reboot", "rebuild", "rescue", "resume", "unshelve")
 
 
-class NovaPower:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+class NovaPower(Part):
+    def power_state(self, machine_ref: str) -> PowerState:
+        return power_of(get_server(self._connection, machine_ref))
 
-    def state(self, server_id: str) -> PowerState:
-        return power_of(self._server(server_id))
-
-    def last_start(self, server_id: str) -> str | None:
+    def last_start(self, machine_ref: str) -> str | None:
         """Return the id of the last request to start it; None when Nova doesn't let us see what was done to it."""
-        with explained(f"look up what was done to server {server_id}"):
+        with explained(f"look up what was done to server {machine_ref}"):
             try:
-                done = list(self._connection.compute.server_actions(server_id))
+                done = list(self._connection.compute.server_actions(machine_ref))
             except (sdk.NotFoundException, sdk.ForbiddenException):
                 return None
         starts = [action for action in done if action.action in _STARTS]
         return str(max(starts, key=lambda action: str(action.start_time)).request_id) if starts else ""
 
-    def stop(self, server_id: str) -> None:
-        """Returns when Nova is at it. Nothing to do when it is off. Raises Conflict when Nova refuses."""
-        server = self._let_alone(server_id)
+    def shut_down(self, machine_ref: str) -> None:
+        """Returns when Nova is at it: it asks the guest, and cuts the power when that hasn't shut down in a time of
+        Nova's own (60 s, usually). Nothing to do when it is off. Raises Conflict when Nova refuses."""
+        server = self._let_alone(machine_ref)
         if power_of(server) is PowerState.OFF or server.task_state == _STOPPING:
             return
         with explained(f"stop server {server.name}"):
-            self._connection.compute.stop_server(server_id)
+            self._connection.compute.stop_server(machine_ref)
 
-    def off(self, server_id: str) -> None:
+    def power_off(self, machine_ref: str) -> None:
         """Nova has no power cut of its own: its stop is one when the guest doesn't follow."""
-        self.stop(server_id)
-        if not self.wait_off(server_id, OFF_TIMEOUT):
-            raise ProviderError(f"Server {server_id} isn't off after {OFF_TIMEOUT:.0f} s.")
+        self.shut_down(machine_ref)
+        if not self.wait_powered_off(machine_ref, OFF_TIMEOUT):
+            raise ProviderError(f"Server {machine_ref} isn't off after {OFF_TIMEOUT:.0f} s.")
 
-    def on(self, server_id: str) -> None:
+    def power_on(self, machine_ref: str) -> None:
         """Returns when it is on."""
-        server = self._let_alone(server_id)
+        server = self._let_alone(machine_ref)
         if power_of(server) is PowerState.ON:
             return
         if power_of(server) is not PowerState.OFF:
             raise Conflict(f"Server {server.name} can't be started: it is {server.status}.")
         if server.task_state != _STARTING:
             with explained(f"start server {server.name}"):
-                self._connection.compute.start_server(server_id)
+                self._connection.compute.start_server(machine_ref)
         wait_for(
-            lambda: self.state(server_id) is PowerState.ON or None,
+            lambda: self.power_state(machine_ref) is PowerState.ON or None,
             what=f"Starting server {server.name}",
             timeout=ON_TIMEOUT,
         )
 
-    def wait_off(self, server_id: str, timeout: float) -> bool:
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        while self.state(server_id) is not PowerState.OFF:
+        while self.power_state(machine_ref) is not PowerState.OFF:
             if time.monotonic() + _LOOK_EVERY > deadline:
                 return False
             time.sleep(_LOOK_EVERY)
@@ -85,19 +84,12 @@ class NovaPower:
         """
 
         def found() -> Any | None:
-            server = self._server(server_id)
+            server = get_server(self._connection, server_id)
             return server if server.task_state in (None, _STOPPING, _STARTING) else None
 
         return wait_for(found, what=f"What Nova does with server {server_id}", timeout=TASK_TIMEOUT)
 
-    def _server(self, server_id: str) -> Any:
-        return get_server(self._connection, server_id)
-
 
 def get_server(connection: Any, server_id: str) -> Any:
     """Ask Nova for a server as it is now. Raises NotFound."""
-    with explained(f"look up server {server_id}"):
-        try:
-            return connection.compute.get_server(server_id)
-        except sdk.NotFoundException:
-            raise NotFound(f"There is no server {server_id} in this project.") from None
+    return needed(connection.compute.get_server, server_id, "server")

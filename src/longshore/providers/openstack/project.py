@@ -1,5 +1,6 @@
 """Logging in to a project, and saying what is found there."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -9,10 +10,36 @@ from openstack import exceptions as sdk
 from os_service_types import ServiceTypes
 
 from longshore.errors import AccessDenied, InvalidInput, ProviderError
+from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.lent import lend
+from longshore.providers.openstack.named import Part
+from longshore.providers.openstack.relay_attach import transport_of
+from longshore.providers.openstack.relay_pool import RelayPool
 
 _SERVICES = ("compute", "network", "block-storage", "image")
-ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments we use, of the Queens release (2018)
+# Microversions, of the Queens release (2018) or before: what attachments of volumes are, and servers with their flavors
+_NEEDED = {"block storage": (3, 54), "compute": (2, 47)}
+
+
+class Project(Part):
+    """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
+
+    def __init__(
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: RelayPool | None = None
+    ) -> None:
+        """`servers` are needed to open volumes through one."""
+        with explained("read the cloud's settings"):
+            self._lent = lend(settings, secrets)
+        super().__init__(self._lent.connection)
+        self._settings = settings
+        self._attachments = transport_of(self._connection, settings, servers)
+
+    def check(self) -> dict[str, str]:
+        return look(self._connection)
+
+    def close(self) -> None:
+        self._lent.close()
 
 
 def look(connection: Any) -> dict[str, str]:
@@ -32,23 +59,16 @@ def look(connection: Any) -> dict[str, str]:
     if region := _region(connection, access):
         found["region"] = region
     found |= _limits_of_login(connection, access)
-    with explained("find its services"):
-        services = {
-            "compute": connection.compute,
-            "network": connection.network,
-            "block storage": connection.block_storage,
-        }
-    for service, proxy in services.items():
+    for service in ("compute", "network", "block storage"):
         with explained(f"reach its {service} service"):
+            proxy = getattr(connection, service.replace(" ", "_"))
             found[service] = _version(service, proxy.get_endpoint_data())
     return found
 
 
 def _region(connection: Any, access: Any) -> str:
     """Return the region of its services; empty: the catalogue has no regions. Raises InvalidInput where one has to be
-    named."""
-    if connection.config.region_name:
-        return str(connection.config.region_name)
+    named, or the one that is named isn't there."""
     types = ServiceTypes()
     ours = {kind for service in _SERVICES for kind in types.get_all_types(service)}
     regions: dict[str, set[str]] = {}
@@ -57,14 +77,19 @@ def _region(connection: Any, access: Any) -> str:
         if kind in ours and not connection.config.get_endpoint(kind):
             known = {one.get("region_id") or one.get("region") for one in service.get("endpoints") or ()}
             regions.setdefault(kind, set()).update(known - {None, ""})
+    there = set().union(*regions.values())
+    listed = ", ".join(sorted(there))
+    if named := connection.config.region_name:
+        if there and named not in there:
+            raise InvalidInput(f"The cloud has no region {named}.", advice=f"It has: {listed}.")
+        return str(named)
     if any(len(some) > 1 for some in regions.values()):
-        listed = ", ".join(sorted(set().union(*regions.values())))
         raise InvalidInput(
             f"The cloud has several regions ({listed}), and none is named: one service would be asked in one of them, "
             "and the next in another.",
             advice="Name one: region_name in clouds.yaml, or OS_REGION_NAME.",
         )
-    return ", ".join(sorted(set().union(*regions.values())))
+    return listed
 
 
 def _limits_of_login(connection: Any, access: Any) -> dict[str, str]:
@@ -102,10 +127,10 @@ def _version(service: str, endpoint: Any | None) -> str:
             f"The cloud's catalogue has no {service} service for this user.", advice="Check region and interface."
         )
     newest = endpoint.max_microversion or endpoint.api_version or ()
-    if service == "block storage" and tuple(newest) < ATTACHMENTS_SINCE:
+    if tuple(newest) < (needed := _NEEDED.get(service, ())):
         raise ProviderError(
-            f"The cloud's block storage service is too old: it speaks version {_dotted(newest)}, "
-            f"and {_dotted(ATTACHMENTS_SINCE)} is needed.",
+            f"The cloud's {service} service is too old: it speaks version {_dotted(newest)}, "
+            f"and {_dotted(needed)} is needed.",
             advice="Longshore needs OpenStack Queens (2018) or newer.",
         )
     return _dotted(newest)

@@ -11,22 +11,24 @@ import ipaddress
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from longshore.blocks.remote import list_exports
 from longshore.errors import ExportError, InvalidInput, NotFound
 from longshore.model.target import Flavor, Network, Owner
-from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.named import of_word, only
+
+T = TypeVar("T", Network, Flavor)
 
 NAME = "longshore-relay"
 USER = "longshore"  # whom its key is for
 WRITING, READING = 10809, 10810  # ports: the second serves the same disks read-only
 MEMORY_MIB = 512  # the least it runs with
+PATIENCE = 60.0  # seconds until one that is busy has answered: who takes it for dead ends all that goes through it
 _LAST_WORDS = 5  # lines of its console
 # What nbdkit says of a client that went away, as all of them do
 _GOODBYE = re.compile(r"nbdkit: .*(reading initial client flags|non-properly terminated|read request: Input/output)")
@@ -50,14 +52,16 @@ class Relay:
         key_file = quote(f"/proc/{os.getpid()}/fd/{self.key}")
         return f"nbds://{USER}@{host}:{port}/{quote(export)}?tls-psk-file={key_file}"
 
-    def exports(self, *, read_only: bool) -> list[str]:
-        """Return the names of all that it serves. Raises ExportError when it doesn't answer in time."""
-        return list_exports(self.uri("", read_only=read_only), name=f"The relay at {self.address}")
+    def exports(self, *, read_only: bool, within: float | None = None) -> list[str]:
+        """Return the names of all that it serves. Raises ExportError when it doesn't answer within that many seconds
+        (None: what one that is busy may take)."""
+        uri = self.uri("", read_only=read_only)
+        return list_exports(uri, name=f"The relay at {self.address}", within=PATIENCE if within is None else within)
 
-    def answers(self) -> bool:
-        """Tell whether it serves what it has to whoever has the key."""
+    def answers(self, within: float | None = None) -> bool:
+        """Tell whether it serves what it has to whoever has the key, within as many seconds as `exports` says."""
         try:
-            self.exports(read_only=False)
+            self.exports(read_only=False, within=within)
         except ExportError:
             return False
         return True
@@ -92,14 +96,7 @@ def choose_network(networks: list[Network], wanted: str | None) -> Network:
     """Choose the relay's network. Raises InvalidInput when there is no such network, or none was named and there are
     several."""
     if wanted is not None:
-        found = [network for network in networks if wanted in (network.id, network.name)]
-        if len(found) != 1:
-            number = "no" if not found else "several"
-            raise InvalidInput(
-                f"The project has {number} network {wanted} for the relay.",
-                advice="Name one by its id (relay_network).",
-            )
-        return found[0]
+        return _named(networks, wanted, "network")
     usable = [network for network in networks if network.subnets]
     if len(usable) != 1:
         raise InvalidInput(
@@ -112,21 +109,21 @@ def choose_network(networks: list[Network], wanted: str | None) -> Network:
 def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
     """Choose the flavor that is named, else the smallest with enough memory. Raises InvalidInput."""
     if wanted is not None:
-        found = [flavor for flavor in flavors if wanted in (flavor.id, flavor.name)]
-        if not found:
-            raise InvalidInput(
-                f"The cloud has no flavor {wanted} for the relay.", advice="Name another (relay_flavor)."
-            )
-        if len(found) > 1:
-            raise InvalidInput(
-                f"The cloud has several flavors {wanted}: it is the name of one and the id of another.",
-                advice="Name it by what only the one has (relay_flavor).",
-            )
-        return found[0]
+        return _named(flavors, wanted, "flavor")
     enough = [flavor for flavor in flavors if flavor.memory_mib >= MEMORY_MIB]
     if not enough:
         raise InvalidInput(f"The cloud has no flavor with the {MEMORY_MIB} MiB of memory that a relay needs.")
     return min(enough, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib))
+
+
+def _named(things: list[T], wanted: str, what: str) -> T:
+    found = [thing for thing in things if wanted in (thing.id, thing.name)]
+    if len(found) != 1:
+        raise InvalidInput(
+            f"The project has {'more than one' if found else 'no'} {what} {wanted} for the relay.",
+            advice=f"Name one by what only that one has, its id or its name (relay_{what}).",
+        )
+    return found[0]
 
 
 def last_words(console: str) -> str:
@@ -147,8 +144,3 @@ def image_of(connection: Any, wanted: str) -> Any:
             advice="Run: longshore relay-image build; longshore relay-image upload --os-cloud CLOUD.",
         )
     return found
-
-
-def is_relay(metadata: Mapping[str, str] | None) -> bool:
-    """Tell whether a server with this metadata is a relay."""
-    return ownership.RELAY in (metadata or {})

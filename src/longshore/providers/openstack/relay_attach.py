@@ -9,13 +9,16 @@ from openstack import exceptions as sdk
 
 from longshore.blocks.exports import Export
 from longshore.blocks.remote import RemoteExport, reach
-from longshore.errors import Conflict, ExportError, LongshoreError, NotFound, ProviderError
+from longshore.errors import Conflict, ExportError, LongshoreError, ProviderError
 from longshore.model.target import Owner, VolumeRequest
 from longshore.providers.openstack import ownership
+from longshore.providers.openstack.attach import Attachments, volume_of
+from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.relay import Relay, export_of, is_relay
+from longshore.providers.openstack.named import by_id
+from longshore.providers.openstack.relay import Relay, export_of
 from longshore.providers.openstack.relay_pool import RelayPool
-from longshore.providers.openstack.volumes import GIB, CinderVolumes
+from longshore.providers.openstack.volumes import GIB, CinderVolumes, wait_until_free
 from longshore.providers.openstack.waiting import wait_for
 
 ATTACH_TIMEOUT = 300.0  # seconds until the cloud has attached a volume
@@ -27,9 +30,10 @@ class RelayAttachments:
 
     reads_volumes = True  # a volume is made of each snapshot
 
-    def __init__(self, connection: Any, volumes: CinderVolumes, pool: RelayPool | None) -> None:
+    def __init__(self, connection: Any, pool: RelayPool | None) -> None:
+        """`pool`: what relays are taken from; without it volumes can only be released."""
         self._connection = connection
-        self._volumes = volumes
+        self._volumes = CinderVolumes(connection)
         self._pool = pool
 
     def make_ready(self, owner: Owner) -> None:
@@ -41,9 +45,7 @@ class RelayAttachments:
 
         Raises Conflict when the volume isn't this workflow's, or another server holds it; ProviderError, ExportError.
         """
-        volume = self._volumes.get(volume_id)
-        if not ownership.same_workflow(volume.metadata, owner):
-            raise Conflict(f"Volume {volume.name} ({volume_id}) doesn't belong to {owner.workflow}; it isn't opened.")
+        volume = volume_of(self._connection, volume_id, owner)
         self.release(volume_id)
         with self._relays().relay(owner) as relay:
             self._attach(relay, volume)
@@ -73,15 +75,15 @@ class RelayAttachments:
         with explained(f"look up snapshot {snapshot_id}"):
             size = self._connection.block_storage.get_snapshot(snapshot_id).size * GIB
         request = VolumeRequest(f"longshore {snapshot_id}", size, None, snapshot_id=snapshot_id)
-        made = self._volumes.create(request, Owner(owner.workflow, f"{owner.step}/read-{snapshot_id}"))
+        made = self._volumes.create_volume(request, Owner(owner.workflow, f"{owner.step}/read-{snapshot_id}"))
         try:
             with self.open(made.id, owner, read_only=True) as export:
                 yield export
         except BaseException:
             with suppress(LongshoreError):  # it goes with the snapshot then
-                self._volumes.delete(made.id)
+                self._volumes.delete_volume(made.id)
             raise
-        self._volumes.delete(made.id)
+        self._volumes.delete_volume(made.id)
 
     def place(self, volume_id: str) -> dict[str, str]:
         """Raise ProviderError: what lies behind the volume is not for us to see."""
@@ -95,22 +97,19 @@ class RelayAttachments:
 
         Raises Conflict when another server, or somebody else, holds it.
         """
-        try:
-            volume = self._volumes.get(volume_id)
-        except NotFound:
+        volume = by_id(self._connection.block_storage.get_volume, volume_id, "volume")
+        if volume is None:
             return
         for attached in volume.attachments or ():
             server_id = attached["server_id"]
-            with explained(f"look up server {server_id}"):
-                try:
-                    server = self._connection.compute.get_server(server_id)
-                except sdk.NotFoundException:
-                    continue  # being removed
-            if not is_relay(server.metadata):
+            server = by_id(self._connection.compute.get_server, server_id, "server")
+            if server is None:
+                continue  # being removed
+            if ownership.RELAY not in (server.metadata or {}):
                 raise Conflict(f"Volume {volume.name} ({volume_id}) is attached to server {server_id}.")
             self._detach(server_id, volume_id)
         if volume.status in ("attaching", "detaching"):
-            self._volumes.wait_until_free(volume_id)
+            wait_until_free(self._connection, volume_id)
 
     def _relays(self) -> RelayPool:
         if self._pool is None:
@@ -155,14 +154,22 @@ class RelayAttachments:
             self._detach(relay.server_id, volume_id)
         else:  # Nova would wait for it for minutes
             self._relays().give_up(relay)
-            self._volumes.wait_until_free(volume_id)
+            wait_until_free(self._connection, volume_id)
 
     def _detach(self, server_id: str, volume_id: str) -> None:
         with explained(f"detach volume {volume_id} from the relay"), suppress(sdk.NotFoundException):
             self._connection.compute.delete_volume_attachment(server_id, volume_id, ignore_missing=True)
-        self._volumes.wait_until_free(volume_id)
+        wait_until_free(self._connection, volume_id)
 
 
 def _check_size(served: RemoteExport, volume: Any) -> None:
     if served.size != volume.size * GIB:
         raise ExportError(f"{served.name} says it has {served.size} bytes; it should be {volume.size} GiB.")
+
+
+Transport = Attachments | RelayAttachments
+
+
+def transport_of(connection: Any, settings: OpenstackSettings, pool: RelayPool | None) -> Transport:
+    """Return how volumes' bytes are reached, as a provider's settings say."""
+    return RelayAttachments(connection, pool) if settings.transport == "relay" else Attachments(connection, settings)

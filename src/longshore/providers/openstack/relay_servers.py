@@ -6,7 +6,8 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from longshore.errors import ExportError, InvalidInput, LongshoreError, NotFound, Unreachable
@@ -14,7 +15,7 @@ from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequ
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.named import of_word, only
+from longshore.providers.openstack.named import marked, of_word, only
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import NeutronPorts
 from longshore.providers.openstack.relay import (
@@ -40,13 +41,11 @@ _MARK = "LONGSHORE-RELAY "
 
 
 class RelayServers:
-    """Makes relays, and removes them."""
-
     def __init__(self, connection: Any, settings: OpenstackSettings) -> None:
         self._connection = connection
         self._settings = settings
         self._volumes = CinderVolumes(connection)
-        self._servers = NovaServers(connection, self._volumes)
+        self._servers = NovaServers(connection)
         self._ports = NeutronPorts(connection)
         self._placement = Placement(connection)
 
@@ -73,25 +72,28 @@ class RelayServers:
         network = choose_network(self._placement.networks(), self._settings.relay_network)
         flavor = choose_flavor(self._placement.flavors(), self._settings.relay_flavor)
         group = self._group(owner)
-        port = self._ports.create(PortRequest(NAME, network.id, mac=None, security_groups=(group,)), owner)
+        port = self._ports.create_port(PortRequest(NAME, network.id, mac=None, security_groups=(group,)), owner)
         if not port.addresses:
             raise InvalidInput(f"Network {network.name} has no address for the relay.", advice="Name another network.")
-        address = self._floating_address(port.id, owner) if self._settings.relay_floating_network else port.addresses[0]
+        allowed = _cidr(self._settings.relay_allow) if self._settings.relay_allow else None
+        version = ipaddress.ip_network(allowed).version if allowed else None
+        # Floating addresses are of IPv4. The relay has no address but its own one
+        own = _to_be_reached(port.addresses, 4 if self._settings.relay_floating_network else version)
+        address = self._floating_address(port.id, owner) if self._settings.relay_floating_network else own
         if self._settings.reach is not None and not self._settings.reach.permits(address):
             raise refused(f"The relay in network {network.name}")  # before it is asked for the way there
-        allowed = self._settings.relay_allow
-        self._let_in(group, _cidr(allowed) if allowed else _own_address(address))
+        self._let_in(group, allowed or _own_address(address))
         key = secrets.token_hex(32)
         size = max(image.min_disk or 1, -(-(image.virtual_size or 0) // GIB)) * GIB
-        disk = self._volumes.create(VolumeRequest(NAME, size, None, image_id=image.id), owner)
-        server = self._servers.create(
+        disk = self._volumes.create_volume(VolumeRequest(NAME, size, None, image_id=image.id), owner)
+        server = self._servers.create_server(
             ServerRequest(
                 name=NAME,
                 flavor_id=flavor.id,
                 volume_ids=(disk.id,),
                 port_ids=(port.id,),
                 metadata={ownership.RELAY: "true"},
-                user_data=self._instructions(port.id, network.id, key),
+                user_data=self._instructions(port.id, own, network.id, key),
                 config_drive=True,
             ),
             owner,
@@ -106,18 +108,15 @@ class RelayServers:
 
     def remove(self, owner: Owner) -> None:
         """Remove all that carries this owner. Nothing to do for what isn't there. Raises LongshoreError."""
-        if server := self._servers.find(owner):
-            self._servers.delete(server.id)
-        mark = ownership.description(owner)
-        project = self._connection.current_project_id
-        with explained("remove a relay's floating address"):
-            for found in self._connection.network.ips(project_id=project, description=mark):
-                if found.description == mark:
-                    self._connection.network.delete_ip(found.id)
-        if port := self._ports.find(owner):
-            self._ports.delete(port.id)
-        if disk := self._volumes.find(owner):
-            self._volumes.delete(disk.id)
+        if server := self._servers.find_server(owner):
+            self._servers.delete_server(server.id)
+        for found in marked(self._connection, self._connection.network.ips, owner, "floating address"):
+            with explained("remove a relay's floating address"):
+                self._connection.network.delete_ip(found.id)
+        if port := self._ports.find_port(owner):
+            self._ports.delete_port(port.id)
+        if disk := self._volumes.find_volume(owner):
+            self._volumes.delete_volume(disk.id)
         if group := self._find_group(owner):
             with explained("remove a relay's security group"):
                 self._connection.network.delete_security_group(group)
@@ -125,7 +124,7 @@ class RelayServers:
     def last_words(self, server_id: str) -> str:
         """Return what can be told of a relay that doesn't answer, in one line."""
         try:
-            server = self._servers.get(server_id)
+            server = self._servers.server(server_id)
             if server.status != "ACTIVE":
                 return f"its server is {server.status}"
             return last_words(self._servers.console(server_id))
@@ -137,7 +136,7 @@ class RelayServers:
     def _wait_until_up(self, relay: Relay) -> None:
         began, looked = time.monotonic(), 0.0
         while True:
-            if relay.answers():
+            if relay.answers(within=_CONSOLE_EVERY):
                 return
             now = time.monotonic()
             if now - looked >= _CONSOLE_EVERY:
@@ -151,10 +150,11 @@ class RelayServers:
                     raise _no_answer(relay.address, said, console)
             time.sleep(0.5)
 
-    def _instructions(self, port_id: str, network_id: str, key: str) -> str:
+    def _instructions(self, port_id: str, own: str, network_id: str, key: str) -> str:
         with explained("look up the relay's network"):
             port = self._connection.network.get_port(port_id)
-            subnet = self._connection.network.get_subnet(port.fixed_ips[0]["subnet_id"])
+            subnet_id = next(fixed["subnet_id"] for fixed in port.fixed_ips if fixed["ip_address"] == own)
+            subnet = self._connection.network.get_subnet(subnet_id)
             mtu = self._connection.network.get_network(network_id).mtu
         return instructions(port, subnet, mtu, key)
 
@@ -170,11 +170,8 @@ class RelayServers:
         return str(group.id)
 
     def _find_group(self, owner: Owner) -> str | None:
-        mark = ownership.description(owner)
-        with explained(f"look for the security group of {owner.tag}"):
-            project = self._connection.current_project_id
-            listed = self._connection.network.security_groups(project_id=project, description=mark)
-            return next((str(found.id) for found in listed if found.description == mark), None)
+        listed = marked(self._connection, self._connection.network.security_groups, owner, "security group")
+        return next((str(found.id) for found in listed), None)
 
     def _let_in(self, group: str, cidr: str) -> None:
         with explained(f"let {cidr} connect to the relay"):
@@ -210,6 +207,19 @@ def _no_answer(address: str, said: Collection[str], console: str) -> LongshoreEr
         f"The relay didn't come up within {BOOT_TIMEOUT:.0f} s. Its console ends: {last_words(console) or '(empty)'}",
         advice="Check that the relay image is the one that longshore built, and the flavor.",
     )
+
+
+def _to_be_reached(addresses: Sequence[str], version: int | None) -> str:
+    """Return that one of a relay's addresses at which it can be reached: of an IP version, or any to which this machine
+    has a route."""
+    for one in addresses:
+        if version is None:
+            with suppress(Unreachable):
+                _own_address(one)
+                return one
+        elif ipaddress.ip_address(one).version == version:
+            return one
+    return addresses[0]
 
 
 def _own_address(towards: str) -> str:

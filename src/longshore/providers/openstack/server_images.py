@@ -3,7 +3,6 @@
 The image carries the owner's mark from the start; the snapshots have its name in theirs, and no mark.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from longshore.model.target import Owner
@@ -31,9 +30,3 @@ def ask_for(connection: Any, server_id: str, owner: Owner) -> Any:
 def images_of(connection: Any, owner: Owner) -> list[Any]:
     project = connection.current_project_id
     return [found for found in connection.image.images(name=name_of(owner)) if found.owner_id == project]
-
-
-def snapshots_of(connection: Any, owner: Owner) -> Iterator[Any]:
-    """Yield the snapshots that Nova made for an image, as long as nobody has given them another name."""
-    named = snapshot_name(owner)
-    return (found for found in connection.block_storage.snapshots() if found.name == named)

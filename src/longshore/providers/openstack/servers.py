@@ -5,13 +5,13 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import BootError, NotFound
+from longshore.errors import BootError
 from longshore.model import user_data
-from longshore.model.target import SOURCE, Owner, Present, Server, ServerRequest
+from longshore.model.target import Owner, Present, Server, ServerRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, words
-from longshore.providers.openstack.named import only
-from longshore.providers.openstack.volumes import CinderVolumes
+from longshore.providers.openstack.named import Part, by_id, needed, only, present
+from longshore.providers.openstack.volumes import wait_until_free
 from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
@@ -19,17 +19,13 @@ CREATE_TIMEOUT = 900.0
 DELETE_TIMEOUT = 300.0
 
 
-class NovaServers:
-    def __init__(self, connection: Any, volumes: CinderVolumes) -> None:
-        self._connection = connection
-        self._volumes = volumes
-
-    def create(self, request: ServerRequest, owner: Owner) -> Server:
+class NovaServers(Part):
+    def create_server(self, request: ServerRequest, owner: Owner) -> Server:
         """Returns once it is ACTIVE. One that carries this owner already is waited for instead.
 
-        Raises BootError with Nova's fault when it ends in ERROR; the server is left for `find` and `delete`.
+        Raises BootError with Nova's fault when it ends in ERROR; the server is left, to be found and deleted.
         """
-        found = self.find(owner)
+        found = self.find_server(owner)
         if found is None:
             with explained(f"create server {request.name}"):
                 attributes = _attributes(request, owner)
@@ -55,26 +51,19 @@ class NovaServers:
     def _server_group(self, name_or_id: str) -> str:
         return str(only(self._connection.compute.server_groups(), name_or_id, "server group").id)
 
-    def find(self, owner: Owner) -> Server | None:
+    def find_server(self, owner: Owner) -> Server | None:
         with explained(f"look for the server of {owner.tag}"):
             listed = self._connection.compute.servers(details=True)
             return next((_server(found) for found in listed if ownership.belongs_to(found.metadata, owner)), None)
 
     def present(self) -> list[Present]:
         with explained("list servers"):
-            return [
-                Present(found.id, found.name or "", (found.metadata or {}).get(SOURCE))
-                for found in self._connection.compute.servers(details=True)
-            ]
+            return present(self._connection.compute.servers(details=True))
 
-    def get(self, server_id: str) -> Server:
-        with explained(f"look up server {server_id}"):
-            try:
-                return _server(self._connection.compute.get_server(server_id))
-            except sdk.NotFoundException:
-                raise NotFound(f"There is no server {server_id} in this project.") from None
+    def server(self, server_id: str) -> Server:
+        return _server(needed(self._connection.compute.get_server, server_id, "server"))
 
-    def delete(self, server_id: str) -> None:
+    def delete_server(self, server_id: str) -> None:
         """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""
         with explained(f"delete server {server_id}"):
             try:
@@ -83,23 +72,29 @@ class NovaServers:
             except sdk.NotFoundException:
                 return
 
-            def gone() -> bool | None:
-                try:
-                    server = self._connection.compute.get_server(server_id)
-                except sdk.NotFoundException:
-                    return True
-                return server.status == "SOFT_DELETED" or None  # DELETED is what one is called while it goes
+        forced = False
 
+        def gone() -> bool | None:
+            nonlocal forced
+            server = by_id(self._connection.compute.get_server, server_id, "server")
+            # DELETED is what one is called while it goes. Where a cloud keeps deleted servers for some time, they keep
+            # their volumes and ports
+            if server is not None and server.status == "SOFT_DELETED" and not forced:
+                forced = True
+                self._connection.compute.delete_server(server_id, force=True)
+            return server is None or None
+
+        with explained(f"delete server {server_id}"):
             wait_for(gone, what=f"Deleting server {server_id}", timeout=DELETE_TIMEOUT)
         for volume in attached:
-            self._volumes.wait_until_free(volume.id)
+            wait_until_free(self._connection, volume.id)
 
     def console(self, server_id: str) -> str:
         with explained(f"read the console of server {server_id}"):
             try:
                 return str(self._connection.compute.get_server_console_output(server_id).get("output") or "")
             except (sdk.NotFoundException, sdk.ConflictException) as error:
-                if self.get(server_id).status == "ERROR":
+                if self.server(server_id).status == "ERROR":
                     raise BootError(f"Server {server_id} has no console: {words(error)}") from None
                 return ""  # Nova answers 404 or 409 until the guest was first started
 
@@ -113,19 +108,15 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
         # Always ports: an address asked for here on a shared network is accepted, and then the server goes to ERROR
         "networks": [{"port": port_id} for port_id in request.port_ids] or "none",
     }
-    if request.availability_zone is not None:
-        attributes["availability_zone"] = request.availability_zone
-    if request.key_name is not None:
-        attributes["key_name"] = request.key_name
-    if request.user_data is not None:
-        attributes["user_data"] = base64.b64encode(user_data.decode(request.user_data)).decode()
-    if request.config_drive:
-        attributes["config_drive"] = True
-    if request.description:
-        attributes["description"] = request.description
-    if request.tags:
-        attributes["tags"] = list(request.tags)
-    return attributes
+    optional = {
+        "availability_zone": request.availability_zone,
+        "key_name": request.key_name,
+        "user_data": base64.b64encode(user_data.decode(request.user_data or "")).decode(),
+        "config_drive": request.config_drive,
+        "description": request.description,
+        "tags": list(request.tags),
+    }
+    return attributes | {name: value for name, value in optional.items() if value}
 
 
 def _disks(request: ServerRequest) -> list[dict[str, Any]]:

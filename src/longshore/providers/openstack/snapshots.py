@@ -8,7 +8,8 @@ Everything carries the owner's mark with the disk's key behind it. What an earli
 made anew: a moment can't be finished later.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,14 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, LongshoreError, ProviderError
-from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import VOLUME, Disk, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.strict_reading import read_json
-from longshore.model.target import Owner
+from longshore.model.target import Owner, VolumeRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import GIB, ROOT
+from longshore.providers.openstack.project import Project
 from longshore.providers.openstack.server_images import ask_for, images_of, snapshot_name
-from longshore.providers.openstack.transport import Transport
 from longshore.providers.openstack.volumes import CinderVolumes
 from longshore.providers.openstack.waiting import wait_for
 
@@ -48,24 +49,22 @@ class _Pieces:
         return bool(self.snapshots or self.images or self.volumes)
 
 
-class CinderSnapshots:
-    def __init__(
-        self, connection: Any, described: Callable[[str], Machine], volumes: CinderVolumes, attachments: Transport
-    ) -> None:
-        """`described` gives the machine of a reference; raises NotFound, Conflict."""
-        self._connection = connection
-        self._described = described
-        self._volumes = volumes
-        self._attachments = attachments
+class CinderSnapshots(Project):
+    @abstractmethod
+    def by_reference(self, ref: str) -> Machine:
+        """Return the machine, or the loose volume, that is to be snapshotted."""
 
-    def take(self, machine_ref: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """Take a consistent point. Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded."""
-        machine = self._described(machine_ref)
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """Take a consistent point. Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded.
+
+        Its parts are named after their owner: the name is for clouds that show one snapshot as one thing.
+        """
+        machine = self.by_reference(machine_ref)
         there = self._pieces(owner)
         if whole := _whole(machine, owner, there):
             return whole
         if there:
-            self._remove(there)
+            self._remove_pieces(there)
         running = machine.power is PowerState.ON
         if running and quiesce and not machine.freezes:
             raise Conflict(
@@ -84,14 +83,16 @@ class CinderSnapshots:
             )
         return taken
 
-    def find(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
         """Find the snapshot of this owner, also one that isn't whole, with the disks that it has."""
         there = self._pieces(owner)
         return Snapshot(owner.tag, machine_ref, owner.tag, tuple(_disks(there))) if there else None
 
-    def remove(self, snapshot_ref: str) -> None:
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
         """Remove a snapshot. Raises Conflict when something was made of it that keeps it alive."""
-        self._remove(self._pieces(owner_of(snapshot_ref)))
+        if machine_ref.startswith(VOLUME):
+            self._attachments.end_looks(machine_ref.removeprefix(VOLUME))
+        self._remove_pieces(self._pieces(owner_of(snapshot_ref)))
 
     # Taking
 
@@ -102,7 +103,7 @@ class CinderSnapshots:
             if disk.key == ROOT:
                 self._root(machine, disk, owner)
             else:
-                self._volumes.snapshot(disk.key, _of_disk(owner, disk.key), {_MOMENT: moment})
+                CinderVolumes(self._connection).snapshot_volume(disk.key, _of_disk(owner, disk.key), {_MOMENT: moment})
 
         with ThreadPoolExecutor(max_workers=max(len(machine.disks), 1)) as pool:
             errors = [future.exception() for future in [pool.submit(one, disk) for disk in machine.disks]]
@@ -116,11 +117,12 @@ class CinderSnapshots:
             with explained(f"freeze {machine.name}"):
                 image_id = self._create_image(machine, owner)
                 image = self._wait_for_image(image_id, machine)
-                for mapping in read_json(image.get("block_device_mapping") or "[]"):
-                    self._mark(str(mapping["snapshot_id"]), owner)
+                mappings = read_json(image.get("block_device_mapping") or "[]")
+                for snapshot_id in filter(None, (mapping.get("snapshot_id") for mapping in mappings)):
+                    self._mark(str(snapshot_id), owner)  # ephemeral disks and swap have none
                 self._connection.image.delete_image(image_id, ignore_missing=True)
         except LongshoreError as failure:
-            self._remove(self._pieces(owner))
+            self._remove_pieces(self._pieces(owner))
             if required:
                 raise Conflict(
                     f"{machine.name} couldn't be frozen: {failure.message}",
@@ -143,24 +145,11 @@ class CinderSnapshots:
 
     def _root(self, machine: Machine, disk: Disk, owner: Owner) -> None:
         """Make an image of the root disk, and a volume of that: only volumes can be read."""
-        what = f"the root disk of {machine.name}"
-        with explained(f"make an image of {what}"):
+        with explained(f"make an image of the root disk of {machine.name}"):
             image = self._wait_for_image(self._create_image(machine, owner), machine)
-        with explained(f"make a volume of {what}"):
-            volume = self._connection.block_storage.create_volume(
-                name=f"longshore {owner.tag}",
-                size=max(-(-disk.size // GIB), int(image.get("min_disk") or 0)),
-                image_id=image["id"],
-                metadata=ownership.metadata(_of_disk(owner, ROOT)),
-            )
-
-            def made() -> Any | None:
-                found = self._connection.block_storage.get_volume(volume.id)
-                if found.status.startswith("error"):
-                    raise ProviderError(f"The cloud couldn't make a volume of {what}: it ended in {found.status}.")
-                return found if found.status == "available" else None
-
-            wait_for(made, what=f"Making a volume of {what}", timeout=VOLUME_TIMEOUT)
+        size = max(disk.size, int(image.get("min_disk") or 0) * GIB)
+        request = VolumeRequest(f"longshore {owner.tag}", size, None, image_id=image["id"])
+        CinderVolumes(self._connection).create_volume(request, _of_disk(owner, ROOT), timeout=VOLUME_TIMEOUT)
 
     def _create_image(self, machine: Machine, owner: Owner) -> str:
         answer = ask_for(self._connection, machine.ref, owner)
@@ -203,15 +192,15 @@ class CinderSnapshots:
                     snapshots.setdefault(found.volume_id, []).append(found)
             return _Pieces(snapshots, images.result(), volumes.result())
 
-    def _remove(self, pieces: _Pieces) -> None:
+    def _remove_pieces(self, pieces: _Pieces) -> None:
         for volume in pieces.volumes:
             self._attachments.release(volume.id)
-            self._volumes.delete(volume.id)
+            CinderVolumes(self._connection).delete_volume(volume.id)
         for image in pieces.images:  # after its volume, which may be a clone of it
             with explained(f"delete image {image.name}"):
                 self._connection.image.delete_image(image.id, ignore_missing=True)
         for snapshot in (one for several in pieces.snapshots.values() for one in several):
-            self._volumes.delete_snapshot(snapshot.id)
+            CinderVolumes(self._connection).delete_volume_snapshot(snapshot.id)
 
 
 def owner_of(snapshot_ref: str) -> Owner:

@@ -8,17 +8,15 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.model.source_marks import MarkKind
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import Part
 from longshore.providers.openstack.power import get_server
 
 LONGEST_DESCRIPTION = 255  # letters; Nova's
 
 
-class NovaSourceMarks:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection  # whose services are looked up, and logged in to, when they are first asked
-
-    def before(self, server_id: str, kind: MarkKind, text: str) -> str | None:
-        server = get_server(self._connection, server_id)
+class NovaSourceMarks(Part):
+    def before_mark(self, machine_ref: str, kind: MarkKind, text: str) -> str | None:
+        server = get_server(self._connection, machine_ref)
         match kind:
             case MarkKind.NOTE:
                 return None if text in _description(server) else ""
@@ -30,13 +28,13 @@ class NovaSourceMarks:
                 return None if server.is_locked else ""
         raise InvalidInput("Servers of OpenStack are in no folders.", advice="Mark them by a tag or a suffix.")
 
-    def put(self, server_id: str, kind: MarkKind, text: str, before: str) -> None:
-        server = get_server(self._connection, server_id)
+    def mark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> None:
+        server = get_server(self._connection, machine_ref)
         with explained(f"mark server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
                     if text not in (told := _description(server)):
-                        self._describe(server, f"{told} {text}".strip())
+                        self._describe_server(server, f"{told} {text}".strip())
                 case MarkKind.SUFFIX:
                     self._rename(server, before, f"{before}{text}")
                 case MarkKind.TAG:
@@ -44,15 +42,15 @@ class NovaSourceMarks:
                 case MarkKind.DISCONNECT:
                     self._connection.compute.lock_server(server)
 
-    def take_away(self, server_id: str, kind: MarkKind, text: str, before: str) -> bool:
-        server = get_server(self._connection, server_id)
+    def unmark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> bool:
+        server = get_server(self._connection, machine_ref)
         with explained(f"take a mark from server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
                     if text not in (told := _description(server)):
                         return False
                     before_it, _, behind = told.partition(text)
-                    self._describe(server, " ".join(filter(None, (before_it.strip(), behind.strip()))))
+                    self._describe_server(server, " ".join(filter(None, (before_it.strip(), behind.strip()))))
                     return True
                 case MarkKind.SUFFIX:
                     return self._rename(server, f"{before}{text}", before)
@@ -67,7 +65,7 @@ class NovaSourceMarks:
                     return bool(server.is_locked)
         return False
 
-    def _describe(self, server: Any, description: str) -> None:
+    def _describe_server(self, server: Any, description: str) -> None:
         """Nova takes one line of characters that can be printed."""
         if len(description) > LONGEST_DESCRIPTION:
             raise InvalidInput(f"The description of server {server.name} has no room for another sentence.")

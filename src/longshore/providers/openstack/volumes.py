@@ -5,10 +5,9 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import Conflict, InvalidInput, NotFound, ProviderError
+from longshore.errors import Conflict, InvalidInput, ProviderError
 from longshore.model.target import (
     DISK_BUS,
-    SOURCE,
     Marked,
     MarkedSnapshot,
     MarkedVolume,
@@ -20,6 +19,7 @@ from longshore.model.target import (
 )
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import Part, by_id, present
 from longshore.providers.openstack.waiting import wait_for
 
 GIB = 1 << 30
@@ -34,16 +34,14 @@ _HARDWARE = ("hw_", "os_secure_boot")  # image properties that choose a server's
 _USELESS = ("error", "error_deleting", "deleting")
 
 
-class CinderVolumes:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def create(self, request: VolumeRequest, owner: Owner) -> Volume:
+class CinderVolumes(Part):
+    def create_volume(self, request: VolumeRequest, owner: Owner, *, timeout: float = CREATE_TIMEOUT) -> Volume:
+        """Make a volume, within so many seconds."""
         if request.size <= 0:
             raise InvalidInput(f"Volume {request.name} can't have a size of {request.size} bytes.")
-        found = self._find(owner)
+        found = self._volume_of(owner)
         if found is not None and found.status in _USELESS:
-            self.delete(found.id)  # of an earlier run; nothing was ever written to it
+            self.delete_volume(found.id)  # of an earlier run; nothing was ever written to it
             found = None
         with explained(f"create volume {request.name}"):
             if found is None:
@@ -58,9 +56,9 @@ class CinderVolumes:
                     metadata=ownership.metadata(owner),
                 )
             try:
-                volume = self._wait_until_settled(found.id, f"Creating volume {request.name}", CREATE_TIMEOUT)
+                volume = self._wait_until_settled(found.id, f"Creating volume {request.name}", timeout)
             except _Failed as failure:
-                self.delete(found.id)
+                self.delete_volume(found.id)
                 raise ProviderError(
                     f"The cloud couldn't create volume {request.name} "
                     f"({-(-request.size // GIB)} GiB, type {request.volume_type or 'default'}): {failure.reason}",
@@ -68,32 +66,20 @@ class CinderVolumes:
                 ) from None
         return _volume(volume)
 
-    def find(self, owner: Owner) -> Volume | None:
-        found = self._find(owner)
+    def find_volume(self, owner: Owner) -> Volume | None:
+        found = self._volume_of(owner)
         return None if found is None else _volume(found)
 
-    def _find(self, owner: Owner) -> Any | None:
+    def _volume_of(self, owner: Owner) -> Any | None:
         with explained(f"look for the volume of {owner.tag}"):
             # Cinder filters by metadata too, unless an operator took that filter away: so look again here
             listed = self._connection.block_storage.volumes(properties=str(ownership.metadata(owner)))
             return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
 
-    def is_there(self, volume_id: str) -> bool:
-        try:
-            self.get(volume_id)
-        except NotFound:
-            return False
-        return True
+    def has_volume(self, volume_id: str) -> bool:
+        return by_id(self._connection.block_storage.get_volume, volume_id, "volume") is not None
 
-    def get(self, volume_id: str) -> Any:
-        """Return the volume as openstacksdk has it. Raises NotFound."""
-        with explained(f"look up volume {volume_id}"):
-            try:
-                return self._connection.block_storage.get_volume(volume_id)
-            except sdk.NotFoundException:
-                raise NotFound(f"There is no volume {volume_id} in this project.") from None
-
-    def finish(self, volume_id: str, request: VolumeRequest) -> None:
+    def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
         """Set the bootable flag and image properties, for servers made from then on, metadata and the read-only flag.
 
         Of the properties that choose a server's hardware, and of a bus of its own, those not asked for are taken
@@ -115,27 +101,11 @@ class CinderVolumes:
             if request.read_only:
                 self._connection.block_storage.set_volume_readonly(volume_id, True)
 
-    def present(self) -> list[Present]:
+    def present_volumes(self) -> list[Present]:
         with explained("list volumes"):
-            return [
-                Present(found.id, found.name or "", (found.metadata or {}).get(SOURCE))
-                for found in self._connection.block_storage.volumes(details=True)
-            ]
+            return present(self._connection.block_storage.volumes(details=True))
 
-    def wait_until_free(self, volume_id: str) -> None:
-        """Wait until the volume is available again, or gone: after a detach, or after its server was deleted."""
-
-        def free() -> bool | None:
-            try:
-                status = self._connection.block_storage.get_volume(volume_id).status
-            except sdk.NotFoundException:
-                return True
-            return True if status == "available" or status.startswith("error") else None
-
-        with explained(f"wait for volume {volume_id} to be free"):
-            wait_for(free, what=f"Detaching volume {volume_id}", timeout=CREATE_TIMEOUT)
-
-    def delete(self, volume_id: str) -> None:
+    def delete_volume(self, volume_id: str) -> None:
         """Delete a volume, which must be detached. Raises Conflict when snapshots or servers still hold it."""
         with explained(f"delete volume {volume_id}"):
             try:
@@ -151,23 +121,20 @@ class CinderVolumes:
                 ) from None
 
             def gone() -> bool | None:
-                try:
-                    status = self._connection.block_storage.get_volume(volume_id).status
-                except sdk.NotFoundException:
-                    return True
-                if status.startswith("error"):
+                volume = by_id(self._connection.block_storage.get_volume, volume_id, "volume")
+                if volume is not None and volume.status.startswith("error"):
                     raise ProviderError(f"The cloud couldn't delete volume {volume_id}: {self._reason(volume_id)}")
-                return None
+                return volume is None or None
 
             wait_for(gone, what=f"Deleting volume {volume_id}", timeout=CHANGE_TIMEOUT)
 
     # Snapshots
 
-    def snapshot(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
+    def snapshot_volume(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
         """Take a snapshot, also of a volume that a server uses. `notes` become metadata beside the owner's mark."""
-        found = self._find_snapshot(owner)
+        found = self._snapshot_of(owner)
         if found is not None and found.status in _USELESS:
-            self.delete_snapshot(found.id)
+            self.delete_volume_snapshot(found.id)
             found = None
         with explained(f"snapshot volume {volume_id}"):
             if found is None:
@@ -182,17 +149,17 @@ class CinderVolumes:
                 snapshot = self._connection.block_storage.get_snapshot(found.id)
                 if snapshot.status.startswith("error"):
                     reason = self._reason(found.id)
-                    self.delete_snapshot(found.id)
+                    self.delete_volume_snapshot(found.id)
                     raise ProviderError(f"The cloud couldn't snapshot volume {volume_id}: {reason}")
                 return snapshot if snapshot.status == "available" else None
 
             return _snapshot(wait_for(ready, what=f"Snapshot of volume {volume_id}", timeout=CHANGE_TIMEOUT))
 
-    def find_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
-        found = self._find_snapshot(owner)
+    def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
+        found = self._snapshot_of(owner)
         return None if found is None else _snapshot(found)
 
-    def _find_snapshot(self, owner: Owner) -> Any | None:
+    def _snapshot_of(self, owner: Owner) -> Any | None:
         with explained(f"look for the volume snapshot of {owner.tag}"):
             listed = self._connection.block_storage.snapshots()
             return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
@@ -225,7 +192,7 @@ class CinderVolumes:
                 if found.volume_id == volume_id and found.status not in _USELESS
             )
 
-    def revert(self, volume_id: str, snapshot_id: str) -> None:
+    def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
         """Revert the volume to its latest snapshot; Cinder reverts to no other. The volume must be detached."""
         with explained(f"revert volume {volume_id} to snapshot {snapshot_id}"):
             try:
@@ -236,22 +203,21 @@ class CinderVolumes:
             except _Failed as failure:
                 raise ProviderError(f"The cloud couldn't revert volume {volume_id}: {failure.reason}") from None
 
-    def delete_snapshot(self, snapshot_id: str) -> None:
+    def delete_volume_snapshot(self, snapshot_id: str) -> None:
         """Returns when it is gone. Raises Conflict when a volume made from it keeps it alive."""
         with explained(f"delete snapshot {snapshot_id}"):
             self._connection.block_storage.delete_snapshot(snapshot_id, ignore_missing=True)
 
             def gone() -> bool | None:
-                try:
-                    status = self._connection.block_storage.get_snapshot(snapshot_id).status
-                except sdk.NotFoundException:
+                found = by_id(self._connection.block_storage.get_snapshot, snapshot_id, "snapshot")
+                if found is None:
                     return True
-                if status == "available":  # Cinder tries, fails, and says nothing
+                if found.status == "available":  # Cinder tries, fails, and says nothing
                     raise Conflict(
                         f"Snapshot {snapshot_id} can't be deleted: a volume made from it depends on it.",
                         advice="Delete that volume first.",
                     )
-                if status.startswith("error"):
+                if found.status.startswith("error"):
                     raise ProviderError(
                         f"The cloud couldn't delete snapshot {snapshot_id}: {self._reason(snapshot_id)}"
                     )
@@ -278,6 +244,16 @@ class CinderVolumes:
             return "Cinder gives no reason."
         said = " ".join(str(messages[0]["user_message"]).split())
         return said if said.endswith(".") else f"{said}."
+
+
+def wait_until_free(connection: Any, volume_id: str) -> None:
+    """Wait until the volume is available again, or gone: after a detach, or after its server was deleted."""
+
+    def free() -> bool | None:
+        volume = by_id(connection.block_storage.get_volume, volume_id, "volume")
+        return volume is None or volume.status == "available" or volume.status.startswith("error") or None
+
+    wait_for(free, what=f"Detaching volume {volume_id}", timeout=CREATE_TIMEOUT)
 
 
 class _Failed(Exception):

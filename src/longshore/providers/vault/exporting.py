@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longshore.blocks.durable import replace_file
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import LocalExport, serve_qemu_nbd
 from longshore.errors import Conflict, ExportError, InvalidInput
 from longshore.model.exported import DESCRIPTION, FORMAT
 from longshore.model.forms import form
 from longshore.model.machine import Machine
+from longshore.processes.durable import replace_file
 from longshore.processes.installed import refuse_without
 from longshore.processes.parent import die_with_parent
 from longshore.providers.vault.source import shown_machine
@@ -45,7 +45,7 @@ def export_point(vault: Vault, point: Point, directory: Path, on_progress: OnPro
     Raises Conflict, InvalidInput, Damaged, ExportError.
     """
     with _written(directory) as folder:
-        return _export(vault, point, folder, None, on_progress)
+        return _export(vault, point, folder, None, partial(_report, on_progress, 0, _size(point)))
 
 
 def export_chain(
@@ -62,7 +62,7 @@ def export_chain(
         before: ExportedPoint | None = None
         for point in points:
             inner = folder.inner(point.name.rpartition("/")[2])
-            told = _export(vault, point, inner, before, partial(_report_further, on_progress, done, total))
+            told = _export(vault, point, inner, before, partial(_report, on_progress, done, total))
             before = ExportedPoint(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
             done += _size(point)
             found.append(told)
@@ -76,15 +76,15 @@ class ExportedPoint(NamedTuple):
 
 
 def _export(
-    vault: Vault, point: Point, folder: "_Folder", before: ExportedPoint | None, on_progress: OnProgress
+    vault: Vault, point: Point, folder: "_Folder", before: ExportedPoint | None, on_bytes: Callable[[int], None]
 ) -> dict[str, Any]:
+    """Export a point as `export_point` does. `on_bytes` is told the bytes of its disks that are dealt with."""
     machine = shown_machine(point)
     labels = {disk.key: disk.label for disk in machine.disks}
     disks: list[dict[str, Any]] = []
-    total = _size(point)
     for number, (key, top) in enumerate(point.disks.items(), 1):
         label, path = labels.get(key, key), folder.add(f"disk-{number}.qcow2")
-        report = partial(_report, on_progress, sum(disk["size"] for disk in disks), top.size, total)
+        report = partial(_report_part, on_bytes, sum(disk["size"] for disk in disks), top.size)
         then = before.point.disks.get(key) if before else None
         if before is not None and then is not None and then.size == top.size:
             _write_layer(vault, top, then, path, f"../{before.directory.name}/{before.files[key]}", report)
@@ -114,12 +114,12 @@ def _size(point: Point) -> int:
     return sum(top.size for top in point.disks.values())
 
 
-def _report_further(on_progress: OnProgress, before: int, total: int, done: int, _of: int) -> None:
+def _report(on_progress: OnProgress, before: int, total: int, done: int) -> None:
     on_progress(before + done, total)
 
 
-def _report(on_progress: OnProgress, before: int, size: int, total: int, part: float) -> None:
-    on_progress(before + int(part * size), total)
+def _report_part(on_bytes: Callable[[int], None], before: int, size: int, part: float) -> None:
+    on_bytes(before + int(part * size))
 
 
 class _Folder:

@@ -31,7 +31,7 @@ from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
 from longshore.vault.makers import User
-from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.points import Point, folder_in, newest_points, point_names, points, read_point
 from longshore.vault.sealing import remember
 from longshore.vault.store import REGION, Store
 from longshore.vault.vault import Use, Vault, store_at
@@ -142,16 +142,8 @@ class VaultSource(NeverRuns, VaultAccess):
 def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
     if settings.directory:
         return store_at({"directory": settings.directory})
-    return store_at(
-        {
-            "url": settings.url or "",
-            "endpoint": settings.endpoint or "",
-            "region": settings.region or REGION,
-            "access_key": settings.access_key or "",
-            "ca_file": settings.ca_file or "",
-            "secret_key": (secret_key or "").strip(),
-        }
-    )
+    told = {name: getattr(settings, name) or "" for name in ("url", "endpoint", "access_key", "ca_file")}
+    return store_at({**told, "region": settings.region or REGION, "secret_key": (secret_key or "").strip()})
 
 
 def recorded_machine(point: Point) -> Machine:
@@ -167,7 +159,7 @@ def machine_of(point: Point) -> Machine:
     return replace(
         recorded_machine(point).read_elsewhere(),
         ref=point.name,
-        as_of=AsOf(point.moment, _consistency(point), point.name.partition("/")[0]),
+        as_of=AsOf(point.moment, consistency_of(point), folder_in(point.name)),
         power=PowerState.OFF,
         connection="",
         host="",
@@ -178,11 +170,11 @@ def machine_of(point: Point) -> Machine:
     )
 
 
-def _consistency(point: Point) -> Consistency:
+def consistency_of(point: Point) -> Consistency:
     """Return the point's consistency: the least where nothing that is known is said of it."""
     try:
         return Consistency(point.content["consistency"])
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return Consistency.CRASH
 
 
@@ -229,12 +221,7 @@ def find_point(vault: Vault, word: str) -> Point:
         if len(found) > 1:
             raise Conflict(f"Several points in the vault are called {word}.", advice=f"Name one: {', '.join(found)}.")
         return read_point(vault, found[0])
-    newest: dict[str, Point] = {}
-    for point in points(vault):
-        if point.machine_name == word:
-            folder = point.name.partition("/")[0]
-            if folder not in newest or newest[folder].moment < point.moment:
-                newest[folder] = point
+    newest = newest_points(point for point in points(vault) if point.machine_name == word)
     if not newest:
         raise NotFound(f"There is no point {word} in the vault.", advice="See: longshore backup list.")
     if len(newest) > 1:

@@ -68,7 +68,7 @@ class ExportLeases:
         says it has sent."""
         disk = snapshot.disk(disk_key)
         what = f"the disk {disk.location} of {snapshot.machine_ref}"
-        self._end_all(needed=snapshot.ref)
+        self.end_all(needed=snapshot.ref)
         owner = Owner(snapshots.workflow_of(self._session, snapshot), f"{_STEP}{snapshot.ref}-{disk_key}")
         with private_directory() as directory:
             outcome = directory / "outcome"
@@ -148,17 +148,14 @@ class ExportLeases:
         with self._lock:
             if snapshot_ref in self._ours.values():
                 raise Occupied(f"The disks of {machine_ref} are being exported.", code="file-locked")
-        self._end_all(needed=snapshot_ref)
+        self.end_all(needed=snapshot_ref)
 
     def end_quiet(self) -> None:
         """Do nothing: leases end as soon as nobody uses them."""
 
-    def end_all(self) -> None:
-        """End all leases that processes which died have left, and this one couldn't end, if that can be done now."""
-        self._end_all()
-
-    def _end_all(self, needed: str = "") -> None:
-        """End them likewise; raise Occupied where one of the snapshot of this reference can't be ended yet."""
+    def end_all(self, needed: str = "") -> None:
+        """End all leases that processes which died have left, and this one couldn't end, if that can be done now; raise
+        Occupied where one of the snapshot of this reference can't be ended yet."""
         for owner in self._ledger.unsettled():
             with self._lock:
                 ours = owner in self._ours
@@ -222,8 +219,8 @@ def _place(session: VsphereSession, info: Any, snapshot: Snapshot, disk_key: str
     """Return the place where a lease sends a disk: vSphere calls it by its controller and number there, and promises no
     order."""
     with session.doing(f"tell where {what} is"):
-        held = read(session, session.object(vim.vm.Snapshot, snapshot.ref), ["config.hardware.device"])
-    devices = {str(device.key): device for device in held["config.hardware.device"] or []}
+        held = snapshots.held_devices(session, snapshot.machine_ref, snapshot.ref)
+    devices = {str(device.key): device for device in held}
     if disk_key not in devices:
         raise NotFound(f"The snapshot {snapshot.name} doesn't hold {what} any more.")
     disk = devices[disk_key]

@@ -44,6 +44,9 @@ _LASTING = (
     vmodl.fault.NotSupported,
     vmodl.fault.SecurityError,
 )
+# These derive from lasting ones, and may pass all the same: the first is vSphere's word for whatever goes wrong at a
+# host, such as a lock or a time-out; the second comes when storage is out of touch
+_MAY_PASS = (vim.fault.GenericVmConfigFault, vim.fault.CannotAccessVmComponent)
 _OCCUPIED = (
     vim.fault.ConcurrentAccess,
     vim.fault.InvalidState,
@@ -57,6 +60,7 @@ _OCCUPIED = (
 )
 _AWAY = (
     vim.fault.HostPowerOpFailed,
+    vim.fault.InaccessibleDatastore,
     vim.fault.LicenseServerUnavailable,
     vim.fault.NoActiveHostInCluster,
     vim.fault.NoConnectedDatastore,
@@ -103,10 +107,10 @@ def _error(server: str, doing: str, fault: Any) -> LongshoreError:
         return Occupied(refused, advice="Something still has the machine's disks open.", code="file-locked")
     if isinstance(fault, vim.fault.InvalidPowerState):
         return Conflict(refused)
-    if isinstance(fault, _LASTING):
-        return ProviderError(refused)
     if isinstance(fault, _AWAY):
         return Unreachable(refused)
+    if isinstance(fault, _LASTING) and not isinstance(fault, _MAY_PASS):
+        return ProviderError(refused)
     if isinstance(fault, _OCCUPIED):
         return Occupied(refused, advice="Look at the machine's tasks in vCenter.")
     return ProviderError(refused, code=FAULT)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.machine import OverSsh, Snapshot, Unreadable
@@ -18,6 +18,7 @@ from longshore.providers.vsphere.host_keys import HostKey, keys_of
 from longshore.providers.vsphere.places import Places, inventory_name
 from longshore.providers.vsphere.properties import Properties, read
 from longshore.providers.vsphere.session import VsphereSession
+from longshore.providers.vsphere.snapshots import held_devices
 
 WITH_FILES = ("VMFS", "NFS", "NFS41")  # kinds of datastores on which disks are files that can be opened
 _BACKING = vim.vm.device.VirtualDisk
@@ -50,31 +51,29 @@ def host_of(session: VsphereSession, name: str) -> str:
     return name if session.content.about.apiType == "VirtualCenter" else session.settings.host
 
 
+def host_of_machine(session: VsphereSession, machine_ref: str) -> str:
+    """Return the same of the host that a machine is on. Raises vSphere's own faults."""
+    host = read(session, session.object(vim.VirtualMachine, machine_ref), ["runtime.host"])["runtime.host"]
+    return host_of(session, inventory_name(read(session, host, ["name"])["name"] or ""))
+
+
 def find(session: VsphereSession, snapshot: Snapshot, disk_key: str) -> FlatFile:
     """Find the file that holds a disk as the snapshot does. Raises NotFound, InvalidInput when no flat file does."""
     disk = snapshot.disk(disk_key)
     what = f"the disk {disk.location} of {snapshot.machine_ref}"
     with session.doing(f"tell where {what} is"):
-        try:
-            held = read(session, session.object(vim.vm.Snapshot, snapshot.ref), ["config.hardware.device"])
-        except vmodl.fault.ManagedObjectNotFound:
-            raise NotFound(
-                f"The snapshot {snapshot.name} of {snapshot.machine_ref} is gone.", advice="Start again."
-            ) from None
-        devices = held["config.hardware.device"] or []
+        devices = held_devices(session, snapshot.machine_ref, snapshot.ref)
         backing = next((device.backing for device in devices if str(device.key) == disk_key), None)
         if backing is None:
             raise NotFound(f"The snapshot {snapshot.name} doesn't hold {what} any more.")
-        machine = session.object(vim.VirtualMachine, snapshot.machine_ref)
-        host = read(session, machine, ["runtime.host"])["runtime.host"]
-        name = read(session, host, ["name"])["name"] or ""
+        host = host_of_machine(session, snapshot.machine_ref)
         store = read(session, backing.datastore, ["summary.type", "summary.url"]) if backing.datastore else {}
     if reason := _unreadable(backing, store.get("summary.type")):
         raise InvalidInput(
             f"{what[0].upper()}{what[1:]} can't be read over SSH: {reason.words}.",
             advice="Give the provider VMware's disk library (--transport vddk).",
         )
-    return FlatFile(host_of(session, inventory_name(name)), _path(backing.fileName, store.get("summary.url")))
+    return FlatFile(host, _path(backing.fileName, store.get("summary.url")))
 
 
 def _unreadable(backing: Any, storage_kind: str | None) -> Unreadable | None:

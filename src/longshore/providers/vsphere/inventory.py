@@ -103,10 +103,8 @@ def _pools(places: Places) -> Iterator[ResourcePool]:
     for moid, above in sorted(places.pools.items()):
         if above not in places.pools:
             continue  # the one that each cluster has
-        root = above
-        while places.pools[root] in places.pools:
-            root = places.pools[root]
-        yield ResourcePool(moid, places.pool(vim.ResourcePool(moid)), places.names.get(places.pools[root], ""))
+        cluster = places.pools[places.top_pool(moid)]
+        yield ResourcePool(moid, places.pool(vim.ResourcePool(moid)), places.names.get(cluster, ""))
 
 
 def _datastore(ref: Any, properties: Properties, places: Places) -> Datastore:

@@ -13,11 +13,11 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.machine import Machine
+from longshore.model.machine import Disk, Machine
 from longshore.model.selection import MachineFilter
 from longshore.providers.vsphere import tags
 from longshore.providers.vsphere.flat_files import host_of, over_ssh
-from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, power_state
+from longshore.providers.vsphere.machines import MACHINE_PATHS, disks, machine, power_state
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import PAGE, Properties, read, read_all, sweep
 from longshore.providers.vsphere.session import VsphereSession
@@ -167,8 +167,25 @@ def _path_if_meant(wanted: str, ref: str, named: tuple[str, str, str]) -> str:
     return f"{datacenter}/{below}" if meant else ""
 
 
-def registered_as(session: VsphereSession, instance_uuid: str) -> str | None:
-    """Find the reference of the machine with this UUID, which it keeps when it is registered anew."""
-    with session.doing(f"look for the machine {instance_uuid}"):
-        found = session.content.searchIndex.FindByUuid(uuid=instance_uuid, vmSearch=True, instanceUuid=True)
-    return found._moId if found is not None else None
+def registered_as(session: VsphereSession, known: Machine) -> str | None:
+    """Find the reference of a machine by its UUIDs, which it keeps when it is registered anew. Copies that were made by
+    hand share the BIOS UUID, so that counts only where one machine has it, and has a disk where the known one had."""
+    with session.doing(f"look for {known.name} by its UUIDs"):
+        for uuid, of_instance in (known.instance_uuid, True), (known.uuid, False):
+            find = session.content.searchIndex.FindAllByUuid
+            found = find(uuid=uuid, vmSearch=True, instanceUuid=of_instance) if uuid else []
+            if len(found) == 1 and (of_instance or _lies_where(session, found[0], known)):
+                return str(found[0]._moId)
+    return None
+
+
+def _lies_where(session: VsphereSession, ref: Any, known: Machine) -> bool:
+    """Tell whether a disk of this machine is in a directory in which one of the known machine's was. A snapshot gives
+    its disk another file there."""
+    devices = read(session, ref, ["config.hardware.device"])["config.hardware.device"] or []
+    now = {_directory(disk) for disk in disks(devices, None, Places())} - {""}
+    return not now.isdisjoint(map(_directory, known.disks))
+
+
+def _directory(disk: Disk) -> str:
+    return disk.location.rpartition("/")[0]

@@ -1,12 +1,14 @@
 """Translation of vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read
 already."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import Any
 
 from pyVmomi import vim
 
-from longshore.model.addresses import is_address
+from longshore.model.addresses import is_address, is_mac
 from longshore.model.machine import (
     Devices,
     Disk,
@@ -23,18 +25,16 @@ from longshore.providers.vsphere.platform import PLATFORM
 from longshore.providers.vsphere.properties import Properties
 
 MACHINE_PATHS = (
-    "name",
-    "parent",
-    "parentVApp",
-    "resourcePool",
-    "customValue",
+    *("name", "parent", "parentVApp", "resourcePool", "customValue"),
     "capability.changeTrackingSupported",
     "config.annotation",
     "config.bootOptions",
     "config.changeTrackingEnabled",
     "config.cpuAffinity",
     "config.cpuHotAddEnabled",
+    "config.extraConfig",
     "config.firmware",
+    "config.flags",
     "config.guestFullName",
     "config.guestId",
     "config.hardware.device",
@@ -43,10 +43,14 @@ MACHINE_PATHS = (
     "config.hardware.numCoresPerSocket",
     "config.instanceUuid",
     "config.keyId",
+    "config.latencySensitivity",
     "config.memoryAffinity",
     "config.memoryHotAddEnabled",
+    "config.memoryReservationLockedToMax",
+    "config.nestedHVEnabled",
     "config.template",
     "config.uuid",
+    "config.vAppConfig",
     "config.version",
     "guest.disk",
     "guest.hostName",
@@ -62,6 +66,7 @@ MACHINE_PATHS = (
     "summary.quickStats.balloonedMemory",
 )
 
+_NO_MAC = "00:00:00:00:00:00"  # of a machine that has never run; Neutron refuses it
 _CONNECTED, _UNPROTECTED = "connected", "notConfigured"
 _POWER = {"poweredOn": PowerState.ON, "poweredOff": PowerState.OFF, "suspended": PowerState.SUSPENDED}
 
@@ -90,11 +95,15 @@ _NIC_MODELS = (
 # What is told of by itself, or holds nothing
 _TOLD_OR_EMPTY = (
     *(_Device.VirtualController, _Device.VirtualDisk, _Device.VirtualEthernetCard, _Device.VirtualTPM),
-    *(_Device.VirtualPCIPassthrough, _Device.VirtualUSB, _Device.VirtualCdrom, _Device.VirtualFloppy),
+    *(_Device.VirtualPCIPassthrough, _Device.VirtualUSB),
     *(_Device.VirtualKeyboard, _Device.VirtualPointingDevice, _Device.VirtualVideoCard, _Device.VirtualVMCIDevice),
     *(_Device.VirtualSoundCard, _Device.VirtualPrecisionClock, _Device.VirtualWDT),
 )
-_PORTS = (_Device.VirtualSerialPort, _Device.VirtualParallelPort)  # mostly of the machine alone, or of a file
+_DRIVES = (_Device.VirtualCdrom, _Device.VirtualFloppy)
+# Settings that VMware Tools write for the host to read, and no guest reads
+_WRITTEN_BY_TOOLS = re.compile(
+    r"guestinfo\.(?:vmtools|toolsinstall|detailed\.|driver\.|appinfo|gc\.|vmware\.|servicediscovery|deploypkg)"
+)
 
 
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
@@ -143,7 +152,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         attributes=_attributes(properties["customValue"], places),
         filesystems=tuple(_filesystems(properties["guest.disk"])),
         platform=PLATFORM,
-        devices=_devices(devices),
+        devices=_devices(devices, running=properties["runtime.powerState"] == "poweredOn"),
         host_features=_host_features(properties, tuple(places.rules.get(ref._moId, ()))),
     )
 
@@ -206,6 +215,9 @@ def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
     location = getattr(backing, "fileName", None) or ""
     datastore = getattr(backing, "datastore", None)
     storage = places.name(datastore) or location.partition("]")[0].lstrip("[")
+    mode = str(getattr(backing, "diskMode", None) or "persistent")
+    if getattr(backing, "compatibilityMode", None) == "physicalMode":  # which snapshots leave out, whatever is said
+        mode = "independent_persistent"
     bus_sharing = str(getattr(controller, "sharedBus", None) or "noSharing")
     return Disk(
         key=str(device.key),
@@ -218,7 +230,7 @@ def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
         bus=controller.busNumber if controller is not None else 0,
         unit=device.unitNumber or 0,
         thin=bool(getattr(backing, "thinProvisioned", False)),
-        mode=str(getattr(backing, "diskMode", None) or "persistent"),
+        mode=mode,
         raw_device=isinstance(backing, _Device.VirtualDisk.RawDiskMappingVer1BackingInfo),
         shared=bus_sharing != "noSharing" or getattr(backing, "sharing", None) == "sharingMultiWriter",
         encrypted=getattr(backing, "keyId", None) is not None,
@@ -233,47 +245,51 @@ def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterato
         if not isinstance(device, _Device.VirtualEthernetCard):
             continue
         mac = (device.macAddress or "").lower()
-        state = device.connectable
-        plugged = state is None or (state.connected if running else state.startConnected)
+        mac = mac if is_mac(mac) and mac != _NO_MAC else ""
+        network, network_ref = _network(device.backing, places)
         slot = device.slotInfo
         yield Nic(
             key=str(device.key),
             label=device.deviceInfo.label if device.deviceInfo is not None else f"NIC {device.key}",
             mac=mac,
-            network=_network(device.backing, places),
-            network_ref=_network_ref(device.backing, places),
+            network=network,
+            network_ref=network_ref,
             model=next((name for kind, name in _NIC_MODELS if isinstance(device, kind)), ""),
-            connected=bool(plugged),
+            connected=_is_plugged(device, running=running),
             addresses=tuple(
-                address
-                for entry in told
-                if entry.deviceConfigId == device.key or (entry.macAddress or "").lower() == mac
-                for address in entry.ipAddress or []
-                # A guest can tell what it likes; and fe80 is made up by each interface anew
-                if is_address(address) and not address.lower().startswith("fe80:")
+                dict.fromkeys(
+                    address
+                    for entry in told
+                    if entry.deviceConfigId == device.key or (mac and (entry.macAddress or "").lower() == mac)
+                    for address in _as_written(entry.ipAddress or [])
+                )
             ),
             pci_slot=slot.pciSlotNumber if isinstance(slot, _Device.VirtualDevice.PciBusSlotInfo) else None,
         )
 
 
-def _network(backing: Any, places: Places) -> str:
+def _as_written(told: Iterable[str]) -> Iterator[str]:
+    """Yield addresses as everybody writes them, without the name of an interface: a guest can tell what it likes, and
+    how it likes. Those that each interface makes up anew (fe80) are left out."""
+    for text in told:
+        address = text.partition("%")[0]
+        if is_address(address) and not address.lower().startswith("fe80:"):
+            yield str(ip_address(address))
+
+
+def _network(backing: Any, places: Places) -> tuple[str, str]:
+    """Return the name of the network that an adapter is on, and its reference; empty where nobody says."""
     card = _Device.VirtualEthernetCard
     if isinstance(backing, card.DistributedVirtualPortBackingInfo):
-        return places.names.get(backing.port.portgroupKey, backing.port.portgroupKey or "")
+        key = backing.port.portgroupKey or ""
+        return places.names.get(key, key), key
     if isinstance(backing, card.OpaqueNetworkBackingInfo):
-        return places.opaque_networks.get(backing.opaqueNetworkId, backing.opaqueNetworkId)
+        ref = places.opaque_networks.get(backing.opaqueNetworkId, "")
+        return places.names.get(ref, backing.opaqueNetworkId), ref
     if isinstance(backing, card.NetworkBackingInfo):
-        return places.name(backing.network) or inventory_name(backing.deviceName or "")
-    return ""
-
-
-def _network_ref(backing: Any, places: Places) -> str:
-    card = _Device.VirtualEthernetCard
-    if isinstance(backing, card.DistributedVirtualPortBackingInfo):
-        return str(backing.port.portgroupKey or "")
-    if isinstance(backing, card.OpaqueNetworkBackingInfo):
-        return places.opaque_refs.get(backing.opaqueNetworkId, "")
-    return str(getattr(getattr(backing, "network", None), "_moId", ""))
+        name = places.name(backing.network) or inventory_name(backing.deviceName or "")
+        return name, str(getattr(backing.network, "_moId", ""))
+    return "", ""
 
 
 def _tools(properties: Properties) -> ToolsState:
@@ -310,28 +326,51 @@ def _connection(properties: Properties) -> str:
     return str(properties["runtime.connectionState"] or _CONNECTED)
 
 
-def _devices(devices: list[Any]) -> Devices:
+def _is_plugged(device: Any, *, running: bool) -> bool:
+    state = device.connectable
+    return state is None or bool(state.connected if running else state.startConnected)
+
+
+def _devices(devices: list[Any], *, running: bool) -> Devices:
     return Devices(
         vtpm=_has_tpm(devices),
         usb=any(isinstance(device, _Device.VirtualUSB) for device in devices),
         passthrough=sum(isinstance(device, _Device.VirtualPCIPassthrough) for device in devices),
-        others=tuple(filter(None, map(_left_behind, devices))),
+        others=tuple(filter(None, (_left_behind(device, running=running) for device in devices))),
     )
 
 
-def _left_behind(device: Any) -> str:
-    """Return the name of a device that is told of nowhere else and that not every machine has; empty for others."""
-    if isinstance(device, _PORTS):
-        of_host = type(device.backing).__name__.endswith("Port.DeviceBackingInfo")
+def _left_behind(device: Any, *, running: bool) -> str:
+    """Return the name of a device that is told of nowhere else and that not every machine has, with the file that is in
+    it or behind it; empty for others, and for a drive with nothing in it."""
+    file = getattr(device.backing, "fileName", None)
+    if isinstance(device, _DRIVES):
+        told = bool(file) and _is_plugged(device, running=running)
     else:
-        of_host = not isinstance(device, _TOLD_OR_EMPTY)
+        told = not isinstance(device, _TOLD_OR_EMPTY)
+    if not told:
+        return ""
     label = device.deviceInfo.label if device.deviceInfo is not None else ""
-    return (label or f"{type(device).__name__.rpartition('.')[2]} {device.key}") if of_host else ""
+    name = label or f"{type(device).__name__.rpartition('.')[2]} {device.key}"
+    return f"{name} ({file})" if file else name
+
+
+def _guest_settings(properties: Properties) -> Iterator[str]:
+    """Yield the names, never the values, of settings that vSphere gives the guest to read: guestinfo.* of the
+    configuration, and properties of a vApp as far as it hands them over."""
+    for option in properties["config.extraConfig"] or []:
+        key = str(option.key)
+        if key.lower().startswith("guestinfo.") and option.value and not _WRITTEN_BY_TOOLS.match(key.lower()):
+            yield key
+    vapp = properties["config.vAppConfig"]
+    if vapp is not None and vapp.ovfEnvironmentTransport:
+        yield from (f"vApp property {one.label or one.id}" for one in vapp.property or [])
 
 
 def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatures:
     fault_tolerance = str(properties["runtime.faultToleranceState"] or _UNPROTECTED)
     cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
+    latency, flags = properties["config.latencySensitivity"], properties["config.flags"]
     return HostFeatures(
         fault_tolerance=fault_tolerance if fault_tolerance != _UNPROTECTED else "",
         cpu_affinity=bool(cpu is not None and cpu.affinitySet),
@@ -340,6 +379,10 @@ def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatur
         cpu_hot_add=bool(properties["config.cpuHotAddEnabled"]),
         memory_hot_add=bool(properties["config.memoryHotAddEnabled"]),
         ballooned_mib=properties["summary.quickStats.balloonedMemory"] or 0,
+        latency_sensitive=latency is not None and latency.level == "high",
+        memory_reserved=bool(properties["config.memoryReservationLockedToMax"]),
+        virtualizes=bool(properties["config.nestedHVEnabled"] or getattr(flags, "vbsEnabled", None)),
+        guest_settings=tuple(_guest_settings(properties)),
     )
 
 

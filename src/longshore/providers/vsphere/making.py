@@ -14,10 +14,10 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.model.machine import Disk, Firmware, Machine, Nic
 from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity
-from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
+from longshore.providers.vsphere.places import NAMES_PAGE, Places, folder_called, inventory_name, kept_name, read_places
 from longshore.providers.vsphere.properties import Properties, read, sweep
 from longshore.providers.vsphere.session import VsphereSession
-from longshore.providers.vsphere.tasks import result
+from longshore.providers.vsphere.tasks import await_earlier, result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; thick disks are only allocated, not written
 MARK = "longshore.owner"  # a setting of what was made: whose it is
@@ -64,7 +64,7 @@ def check(session: VsphereSession, like: Machine) -> None:
     with session.doing(f"look where {like.name} was"):
         place = _place(session, like)
         _spec(like, place, Owner("", ""))
-        if session.content.searchIndex.FindChild(entity=place.folder, name=like.name) is not None:
+        if session.content.searchIndex.FindChild(entity=place.folder, name=kept_name(like.name)) is not None:
             raise _taken(like)
 
 
@@ -75,7 +75,7 @@ def create(session: VsphereSession, like: Machine, owner: Owner) -> str:
     Raises what `check` does, and InvalidInput where vCenter makes its disks other ones.
     """
     with session.doing(f"make a machine like {like.name}"):
-        _await_creation(session)
+        await_earlier(session, session.content.taskManager, "createvm", CREATE_TIMEOUT)
         if (found := _find(session, like.name, owner)) is not None:
             return str(found._moId)
         place = _place(session, like)
@@ -95,7 +95,7 @@ def create(session: VsphereSession, like: Machine, owner: Owner) -> str:
 def find(session: VsphereSession, name: str, owner: Owner) -> str | None:
     """Find the machine of this owner. One that is being made is waited for, so that None is the last word."""
     with session.doing(f"look for the machine made as {name}"):
-        _await_creation(session)
+        await_earlier(session, session.content.taskManager, "createvm", CREATE_TIMEOUT)
         found = _find(session, name, owner)
         return str(found._moId) if found is not None else None
 
@@ -121,12 +121,9 @@ def _place(session: VsphereSession, like: Machine) -> _Place:
     datacenter = next((moid for moid in places.datacenters if places.names[moid] == like.datacenter), None)
     if datacenter is None:
         raise _missing(like, f"datacenter {like.datacenter}")
-    index = session.content.searchIndex
-    folder = read(session, session.object(vim.Datacenter, datacenter), ["vmFolder"])["vmFolder"]
-    for name in filter(None, like.folder.split("/")):
-        folder = index.FindChild(entity=folder, name=name)
-        if folder is None:
-            raise _missing(like, f"folder {like.folder}")
+    folder = folder_called(session, session.object(vim.Datacenter, datacenter), like.folder)
+    if folder is None:
+        raise _missing(like, f"folder {like.folder}")
     pool, host = _compute(session, like, places)
     there = {places.names[moid] for moid in places.storage_kinds if _is_in(session, places, moid, like)}
     for disk in like.disks:
@@ -148,16 +145,10 @@ def _compute(session: VsphereSession, like: Machine, places: Places) -> tuple[An
     top = now["resourcePool"]
     for moid in places.pools:
         pool = session.object(vim.ResourcePool, moid)
-        if places.pool(pool) == like.pool and _top(places, moid) == top._moId:
+        if places.pool(pool) == like.pool and places.top_pool(moid) == top._moId:
             host = next((host for host in now["host"] or [] if places.names.get(host._moId) == like.host), None)
             return pool, host
     raise _missing(like, f"resource pool {like.pool}")
-
-
-def _top(places: Places, pool: str) -> str:
-    while places.pools.get(pool) in places.pools:
-        pool = places.pools[pool]
-    return pool
 
 
 def _is_in(session: VsphereSession, places: Places, moid: str, like: Machine) -> bool:
@@ -204,7 +195,7 @@ def _spec(like: Machine, place: _Place, owner: Owner) -> Any:
     if like.devices.vtpm or like.encrypted:
         raise InvalidInput(f"{like.name} was encrypted, or had a TPM: what was in that can't be made anew.")
     return vim.vm.ConfigSpec(
-        name=like.name,
+        name=kept_name(like.name),
         guestId=like.guest_id or None,
         version=like.hardware_version or None,
         annotation=like.annotation,
@@ -236,7 +227,7 @@ def _disks(like: Machine) -> Iterator[Any]:
             if kind is None:
                 raise InvalidInput(f"{disk.label} of {like.name} was on a controller that isn't made anew.")
             shared = {"sharedBus": "noSharing"} if issubclass(kind, _Device.VirtualSCSIController) else {}
-            yield _added(kind(key=controllers[where], busNumber=disk.bus, **shared))
+            yield added(kind(key=controllers[where], busNumber=disk.bus, **shared))
     for number, disk in enumerate(like.disks):
         yield _disk(like, disk, controllers[disk.controller, disk.bus], -100 - number)
 
@@ -244,21 +235,24 @@ def _disks(like: Machine) -> Iterator[Any]:
 def _disk(like: Machine, disk: Disk, controller: int, key: int) -> Any:
     if disk.raw_device or disk.shared or disk.mode != "persistent":
         raise InvalidInput(f"{disk.label} of {like.name} was raw, shared or {disk.mode}: that isn't made anew.")
+    return new_disk(key, (controller, disk.unit), disk.size, disk.storage, thin=disk.thin)
+
+
+def new_disk(key: int, place: tuple[int, int], size: int, datastore: str, *, thin: bool) -> Any:
+    """Describe a disk that is made with its machine. `place`: a controller's key and a unit there."""
     backing = _Device.VirtualDisk.FlatVer2BackingInfo(
-        fileName=f"[{disk.storage}]", diskMode="persistent", thinProvisioned=disk.thin
+        fileName=f"[{datastore}]", diskMode="persistent", thinProvisioned=thin
     )
-    added = _added(
-        _Device.VirtualDisk(
-            key=key,
-            controllerKey=controller,
-            unitNumber=disk.unit,
-            capacityInBytes=disk.size,
-            capacityInKB=disk.size >> 10,
-            backing=backing,
-        )
+    controller, unit = place
+    disk = _Device.VirtualDisk(
+        key=key,
+        controllerKey=controller,
+        unitNumber=unit,
+        capacityInBytes=size,
+        capacityInKB=size >> 10,
+        backing=backing,
     )
-    added.fileOperation = "create"
-    return added
+    return _Device.VirtualDeviceSpec(operation="add", fileOperation="create", device=disk)
 
 
 def _nic(like: Machine, nic: Nic, place: _Place, number: int) -> Any:
@@ -266,37 +260,27 @@ def _nic(like: Machine, nic: Nic, place: _Place, number: int) -> Any:
     if kind is None:
         raise InvalidInput(f"{nic.label} of {like.name} was a kind of adapter that isn't made anew.")
     own = nic.mac.startswith("00:50:56") and nic.mac >= _BELOW_GENERATED
-    return _added(
+    return added(
         kind(
             key=-200 - number,
             macAddress=nic.mac,
             addressType="assigned" if own else "manual",
             backing=place.backing(nic),
-            connectable=_Device.VirtualDevice.ConnectInfo(
-                startConnected=nic.connected, allowGuestControl=True, connected=nic.connected
-            ),
+            connectable=plugged(on=nic.connected),
         )
     )
 
 
-def _added(device: Any) -> Any:
+def plugged(*, on: bool) -> Any:
+    """Describe whether an adapter is connected, now and when the machine starts."""
+    return _Device.VirtualDevice.ConnectInfo(startConnected=on, allowGuestControl=True, connected=on)
+
+
+def added(device: Any) -> Any:
     return _Device.VirtualDeviceSpec(operation="add", device=device)
 
 
 # Whose
-
-
-def _await_creation(session: VsphereSession) -> None:
-    """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
-    manager = session.content.taskManager
-    for task in read(session, manager, ["recentTask"])["recentTask"] or []:
-        try:
-            info = read(session, task, ["info.state", "info.descriptionId"])
-            making = "createvm" in (info["info.descriptionId"] or "").lower()
-            if making and info["info.state"] in (vim.TaskInfo.State.queued, vim.TaskInfo.State.running):
-                result(session, task, CREATE_TIMEOUT)
-        except vmodl.MethodFault:
-            continue  # it failed, or vCenter has forgotten it: what counts is which machines there are now
 
 
 def _find(session: VsphereSession, name: str, owner: Owner) -> Any:

@@ -25,7 +25,7 @@ from longshore.providers.vsphere.leases import GONE_WITHIN, held, upload
 from longshore.providers.vsphere.places import NAMES_PAGE, datacenter_of, inventory_name
 from longshore.providers.vsphere.properties import read, read_all, sweep
 from longshore.providers.vsphere.proxy_credentials import make_credentials
-from longshore.providers.vsphere.proxy_disks import is_written_by
+from longshore.providers.vsphere.proxy_disks import elsewhere, is_written_by
 from longshore.providers.vsphere.proxy_machine import CLIENT, ProxyMachine, find_proxy
 from longshore.providers.vsphere.proxy_pool import set_up
 from longshore.providers.vsphere.session import VsphereSession
@@ -132,19 +132,12 @@ def _refuse_in_use(session: VsphereSession, name: str, ref: str) -> None:
     with session.doing(f"look what is attached to the proxy {name}"):
         machine = session.object(vim.VirtualMachine, ref)
         now = read(session, machine, ["config.hardware.device", "config.files.vmPathName"])
-    home = _folder(now["config.files.vmPathName"] or "")
-    disks = [one for one in now["config.hardware.device"] or [] if isinstance(one, _Device.VirtualDisk)]
-    files = [str(getattr(disk.backing, "fileName", "")) for disk in disks]
-    if others := sorted(file for file in files if _folder(file) != home):
+    if others := sorted(elsewhere(now)):
         raise Conflict(
             f"The proxy {name} has disks that aren't its own, and vSphere would delete them, too: "
             f"{some(others, _NAMED)}.",
             advice="Wait until what reads them has ended, or detach them without deleting their files.",
         )
-
-
-def _folder(file: str) -> str:
-    return file.rpartition("/")[0]
 
 
 # Where
@@ -195,17 +188,10 @@ def _spec(wanted: NewProxy, place: _Place, settings: dict[str, str], size: int) 
         key=-200,
         addressType="generated",
         backing=place.backing,
-        connectable=_Device.VirtualDevice.ConnectInfo(startConnected=True, allowGuestControl=True, connected=True),
+        connectable=making.plugged(on=True),
     )
-    backing = _Device.VirtualDisk.FlatVer2BackingInfo(
-        fileName=f"[{wanted.datastore}]", diskMode="persistent", thinProvisioned=True
-    )
-    disk = _Device.VirtualDisk(
-        key=-100, controllerKey=-1, unitNumber=0, capacityInBytes=size, capacityInKB=size >> 10, backing=backing
-    )
-    added: Any = _Device.VirtualDeviceSpec
-    changes = [added(operation="add", device=device) for device in (*controllers, card)]
-    changes.append(added(operation="add", fileOperation="create", device=disk))
+    disk = making.new_disk(-100, (-1, 0), size, wanted.datastore, thin=True)
+    changes = [*map(making.added, (*controllers, card)), disk]
     config = vim.vm.ConfigSpec(
         name=wanted.name,
         guestId=_GUEST,

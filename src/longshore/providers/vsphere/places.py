@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 from pyVmomi import vim
 
-from longshore.errors import InvalidInput
 from longshore.providers.vsphere.properties import Properties, read, read_all, sweep
 from longshore.providers.vsphere.session import VsphereSession
 
 NAMES_PAGE = 2000  # objects in one answer when little is asked of each
 _KEPT = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
+_AS_KEPT = str.maketrans({"/": "%2f", "\\": "%5c", "%": "%25"})
 
 PLACE_PATHS: dict[Any, tuple[str, ...]] = {
     vim.Datacenter: ("name", "parent"),
@@ -42,9 +42,8 @@ class Places:
     clusters: set[str] = field(default_factory=set)
     pools: dict[str, str] = field(default_factory=dict)  # resource pools and vApps, each with the pool it is in
     storage_kinds: dict[str, str] = field(default_factory=dict)  # of datastores: VMFS, NFS, vsan, …
-    opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
+    opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its managed object id
     source_uuid: str = ""  # the vCenter's own; empty: an ESXi host
-    opaque_refs: dict[str, str] = field(default_factory=dict)  # and its managed object id
     attributes: dict[int, str] = field(default_factory=dict)  # key of a custom attribute: its name
     rules: dict[str, list[str]] = field(default_factory=dict)  # machine: names of rules
 
@@ -64,7 +63,7 @@ class Places:
         elif isinstance(ref, vim.Network):
             opaque = getattr(properties["summary"], "opaqueNetworkId", None)
             if opaque:
-                self.opaque_networks[opaque], self.opaque_refs[opaque] = self.names[moid], moid
+                self.opaque_networks[opaque] = moid
 
     def add_pool(self, ref: Any, properties: Properties) -> None:
         moid = ref._moId
@@ -104,6 +103,12 @@ class Places:
             above.append(self.names[moid])
             moid = self.pools[moid]
         return "/".join(reversed(above[:-1]))
+
+    def top_pool(self, moid: str) -> str:
+        """Return the pool that its cluster has and no one chooses."""
+        while self.pools.get(moid) in self.pools:
+            moid = self.pools[moid]
+        return moid
 
     def datacenter(self, ref: Any) -> str:
         """Return the name of the datacenter that anything is in."""
@@ -150,26 +155,23 @@ def datacenter_of(session: VsphereSession, thing: Any) -> Any:
     return thing
 
 
-def folder_called(session: VsphereSession, machine: Any, path: str) -> Any:
-    """Return the folder with this path below the datacenter that the machine is in.
+def folder_called(session: VsphereSession, datacenter: Any, path: str) -> Any:
+    """Return the folder for machines with this path below a datacenter; None: there is none. A folder's own name may
+    hold slashes. Raises vSphere's own faults."""
+    return _below(session, read(session, datacenter, ("vmFolder",))["vmFolder"], path)
 
-    Raises InvalidInput when there is none, and vSphere's own faults.
-    """
-    place = datacenter_of(session, machine)
-    if place is None:
-        raise InvalidInput(f"{machine._moId} is in no datacenter's folder: it can't be moved into another one.")
-    folder = read(session, place, ("vmFolder",))["vmFolder"]
-    for name in path.split("/"):
-        below = read(session, folder, ("childEntity",))["childEntity"] or []
-        folders = [child for child in below if isinstance(child, vim.Folder)]
-        names = read_all(session, folders, ("name",)) if folders else {}
-        found = [child for child in folders if inventory_name(names[child._moId]["name"] or "") == name]
-        if not found:
-            raise InvalidInput(
-                f'There is no folder "{path}" where {machine._moId} is.', advice="Make it in vCenter, or name another."
-            )
-        folder = found[0]
-    return folder
+
+def _below(session: VsphereSession, folder: Any, path: str) -> Any:
+    if not path:
+        return folder
+    below = read(session, folder, ("childEntity",))["childEntity"] or []
+    folders = [child for child in below if isinstance(child, vim.Folder)]
+    names = read_all(session, folders, ("name",)) if folders else {}
+    for child in folders:
+        name = inventory_name(names[child._moId]["name"] or "")
+        if f"{path}/".startswith(f"{name}/") and (found := _below(session, child, path[len(name) + 1 :])):
+            return found
+    return None
 
 
 def _attributes(definitions: Iterable[Any] | None) -> dict[int, str]:
@@ -179,3 +181,8 @@ def _attributes(definitions: Iterable[Any] | None) -> dict[int, str]:
 def inventory_name(name: str) -> str:
     """vSphere keeps /, \\ and % in names as %2f, %5c and %25, and nothing else: %1b is what somebody has called it."""
     return _KEPT.sub(lambda found: unquote(found[0]), name)
+
+
+def kept_name(name: str) -> str:
+    """Return a name as vSphere keeps it."""
+    return name.translate(_AS_KEPT)

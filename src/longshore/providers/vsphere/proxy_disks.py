@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
-from longshore.errors import NotFound
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.properties import Properties, read
 from longshore.providers.vsphere.session import VsphereSession
-from longshore.providers.vsphere.snapshots import is_held
+from longshore.providers.vsphere.snapshots import held_devices, is_held
 
 DISK = vim.vm.device.VirtualDisk
 _UNITS = 16  # of a SCSI controller, its own among them; newer ones have more, which nobody needs to know of
@@ -70,11 +69,7 @@ class DiskChange:
 def held_disks(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> list[HeldDisk]:
     """Return a snapshot's disks as vCenter tells them now: files may be moved. Raises NotFound when it is gone."""
     with session.doing(f"tell where the disks of {machine_ref} are"):
-        try:
-            held = read(session, session.object(vim.vm.Snapshot, snapshot_ref), ["config.hardware.device"])
-        except vmodl.fault.ManagedObjectNotFound:
-            raise NotFound(f"The snapshot {snapshot_ref} of {machine_ref} is gone.", advice="Start again.") from None
-    return disks_of(held["config.hardware.device"])
+        return disks_of(held_devices(session, machine_ref, snapshot_ref))
 
 
 def newest_files(session: VsphereSession, machine_ref: str) -> list[str]:
@@ -103,11 +98,16 @@ def disks_of(devices: Iterable[Any] | None) -> list[HeldDisk]:
 # In the proxy
 
 
-def foreign(now: Properties) -> dict[str, Any]:
-    """Return the disks that are attached as Longshore does it, by their files; a machine's own aren't."""
+def elsewhere(now: Properties) -> dict[str, Any]:
+    """Return the disks whose files aren't where the machine's own are, by these."""
     home = _folder(now["config.files.vmPathName"] or "")
     disks = [device for device in now["config.hardware.device"] or [] if isinstance(device, DISK)]
-    return {_file(disk): disk for disk in disks if mode_of(disk) is not None and _folder(_file(disk)) != home}
+    return {_file(disk): disk for disk in disks if _folder(_file(disk)) != home}
+
+
+def foreign(now: Properties) -> dict[str, Any]:
+    """Return those of them that are attached as Longshore does it."""
+    return {file: disk for file, disk in elsewhere(now).items() if mode_of(disk) is not None}
 
 
 def mode_of(device: Any) -> Mode | None:

@@ -145,7 +145,7 @@ class ProxyPool:
                 with moment.lock:
                     if moment.attached is not None:
                         raise _in_use(machine_ref, used)
-        self._end_forgotten()
+        self.end_all()
         with suppress(NotFound):
             files = [disk.file for disk in held_disks(self._session, machine_ref, snapshot_ref)]
             files += newest_files(self._session, machine_ref)
@@ -160,7 +160,7 @@ class ProxyPool:
             written = [one.machine_ref for (_, mode), one in self._moments.items() if mode is Mode.WRITING]
         if machine_ref in written:
             raise _in_use(machine_ref, "written")
-        self._end_forgotten()
+        self.end_all()
 
     def make_ready_to_write(self) -> None:
         """Raise what stands against writing through any of the proxies: LongshoreError."""
@@ -176,10 +176,6 @@ class ProxyPool:
 
     def end_quiet(self) -> None:
         """Do nothing: disks are detached as soon as nobody uses them."""
-
-    def end_all(self) -> None:
-        """Detach all that processes that died have left attached, and this one couldn't detach."""
-        self._end_forgotten()
 
     def _take(self, snapshot: Snapshot, mode: Mode = Mode.READING) -> _Attached:
         """Return the attached disks of a snapshot, with one user more."""
@@ -239,7 +235,7 @@ class ProxyPool:
         """Attach the disks of a snapshot to the proxy that suits them best of those that take them."""
         disks = self._disks(snapshot, mode)
         job = snapshots.workflow_of(self._session, snapshot)
-        self._end_forgotten()
+        self.end_all()
         ranks = self._proxies.ranked(disks, snapshot.machine_ref)
 
         def attach_to(proxy: ProxyMachine) -> _Attached:
@@ -292,8 +288,9 @@ class ProxyPool:
                 )
             time.sleep(_LOOK_EVERY)
 
-    def _end_forgotten(self) -> None:
-        """Detach what is in the ledger and nobody's who lives. What can't be is noted."""
+    def end_all(self) -> None:
+        """Detach what is in the ledger and nobody's who lives: processes that died have left it attached, or this one
+        couldn't detach it. What can't be is noted."""
         for owner in self._ledger.unsettled():
             if owner not in self._ours and not is_lease(self._ledger.note_of(owner)):
                 with suppress(LongshoreError):

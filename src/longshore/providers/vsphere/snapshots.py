@@ -1,11 +1,12 @@
-"""Snapshots that say whose they are, so that a second run finds them and nobody else's is ever removed."""
+"""Snapshots that say whose they are, so that a second run finds them and nobody else's is ever removed; and change
+tracking, which begins with one."""
 
 import time
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import FAULT, Conflict, NotFound, ProviderError
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity, snapshot_tree
@@ -19,6 +20,11 @@ MERGE_TIMEOUT = 24 * 3600.0  # seconds; merging a snapshot that grew to terabyte
 CONSOLIDATIONS = 5  # attempts to merge disks that something still reads
 CONSOLIDATION_PAUSE = 3.0  # seconds between them: VMware has no event for "the lock is free"
 
+RECONFIGURE_TIMEOUT = 300.0  # seconds
+_TRACKING_PATHS = (
+    *("config.changeTrackingEnabled", "capability.changeTrackingSupported"),
+    *("snapshot", "runtime.powerState"),
+)
 _MARK = "longshore:owner="
 _INDEPENDENT = ("independent_persistent", "independent_nonpersistent")
 
@@ -65,7 +71,7 @@ def remove(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None
     """
     with session.doing(f"remove the snapshot {snapshot_ref} of {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        node = next((node for node in _nodes(session, machine) if node.snapshot._moId == snapshot_ref), None)
+        node = _node(session, machine, snapshot_ref)
         if node is not None:
             if _owner(node) is None:
                 raise Conflict(f"The snapshot {node.name!r} of {machine_ref} isn't Longshore's, so it stays.")
@@ -77,7 +83,7 @@ def remove(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None
                 pass  # someone was faster
             except (vim.fault.FileLocked, vim.fault.GenericVmConfigFault, vim.fault.SnapshotFault):
                 # The snapshot may be out of the tree with its files still there
-                if any(node.snapshot._moId == snapshot_ref for node in _nodes(session, machine)):
+                if _node(session, machine, snapshot_ref) is not None:
                     raise
         _consolidate(session, machine)
 
@@ -89,7 +95,7 @@ def revert(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None
     """
     with session.doing(f"take {machine_ref} back to the snapshot {snapshot_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        node = next((node for node in _nodes(session, machine) if node.snapshot._moId == snapshot_ref), None)
+        node = _node(session, machine, snapshot_ref)
         if node is None:
             raise NotFound(f"{machine_ref} has no snapshot {snapshot_ref}.")
         if _owner(node) is None:
@@ -97,13 +103,58 @@ def revert(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None
         result(session, node.snapshot.RevertToSnapshot_Task(suppressPowerOn=True), MERGE_TIMEOUT)
 
 
+def track_changes(session: VsphereSession, machine_ref: str, on: bool) -> bool:
+    """Says whether anything had to be changed. Raises Conflict when the machine has snapshots or can't track.
+
+    A running machine begins (or stops) to track only when its disks are reopened, so it gets a snapshot that is removed
+    again at once. One that an earlier run left behind is removed too.
+    """
+    verb = "on" if on else "off"
+    cycle = Owner("change-tracking", machine_ref)
+    with session.doing(f"switch change tracking of {machine_ref} {verb}"):
+        left_behind = find(session, machine_ref, cycle)
+        if left_behind is not None:
+            remove(session, machine_ref, left_behind.ref)
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        now = read(session, machine, _TRACKING_PATHS)
+        if bool(now["config.changeTrackingEnabled"]) == on:
+            return left_behind is not None
+        if on and now["capability.changeTrackingSupported"] is False:
+            raise Conflict(
+                f"{machine_ref} can't track changes.", advice="It needs virtual hardware of version 7 or newer."
+            )
+        if now["snapshot"] is not None and now["snapshot"].rootSnapshotList:
+            raise Conflict(
+                f"Change tracking of {machine_ref} can't be switched {verb} while the machine has snapshots.",
+                advice="Remove its snapshots first.",
+            )
+        result(session, machine.ReconfigVM_Task(vim.vm.ConfigSpec(changeTrackingEnabled=on)), RECONFIGURE_TIMEOUT)
+        if now["runtime.powerState"] == "poweredOn":
+            made = create(session, machine_ref, "longshore-change-tracking", cycle, quiesce=False)
+            remove(session, machine_ref, made.ref)
+        return True
+
+
+def held_devices(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> list[Any]:
+    """Return the devices of a snapshot as vCenter tells them now: files may be moved. Raises NotFound when it is
+    gone, ProviderError while vCenter can't tell, and vSphere's own faults."""
+    try:
+        held = read(session, session.object(vim.vm.Snapshot, snapshot_ref), ["config.hardware.device"])
+    except vmodl.fault.ManagedObjectNotFound:
+        raise NotFound(f"The snapshot {snapshot_ref} of {machine_ref} is gone.", advice="Start again.") from None
+    if (devices := held["config.hardware.device"]) is None:
+        said = f"{session.label} can't say at present what the snapshot {snapshot_ref} of {machine_ref} holds."
+        raise ProviderError(said, code=FAULT)
+    return list(devices)
+
+
 def workflow_of(session: VsphereSession, snapshot: Snapshot) -> str:
     """Return the workflow that a snapshot of ours was taken for. Raises NotFound when it is gone, or isn't ours."""
     with session.doing(f"look for the snapshot {snapshot.ref} of {snapshot.machine_ref}"):
         machine = session.object(vim.VirtualMachine, snapshot.machine_ref)
-        for node in _nodes(session, machine):
-            if node.snapshot._moId == snapshot.ref and (tag := _owner(node)) is not None:
-                return tag.partition("/")[0]
+        node = _node(session, machine, snapshot.ref)
+    if node is not None and (tag := _owner(node)) is not None:
+        return tag.partition("/")[0]
     raise NotFound(f"The snapshot {snapshot.name} of {snapshot.machine_ref} is gone.", advice="Start again.")
 
 
@@ -131,6 +182,10 @@ def _nodes(session: VsphereSession, machine: Any) -> list[Any]:
     return list(snapshot_tree(read(session, machine, ["snapshot"])["snapshot"]))
 
 
+def _node(session: VsphereSession, machine: Any, snapshot_ref: str) -> Any:
+    return next((node for node in _nodes(session, machine) if node.snapshot._moId == snapshot_ref), None)
+
+
 def _owner(node: Any) -> str | None:
     for line in (node.description or "").splitlines():
         if line.strip().startswith(_MARK):
@@ -140,7 +195,7 @@ def _owner(node: Any) -> str | None:
 
 def _describe(session: VsphereSession, machine: Any, node: Any) -> Snapshot:
     """Describe a snapshot."""
-    devices = read(session, node.snapshot, ["config.hardware.device"])["config.hardware.device"] or []
+    devices = held_devices(session, machine._moId, node.snapshot._moId)
     return Snapshot(
         ref=node.snapshot._moId,
         machine_ref=machine._moId,

@@ -25,7 +25,6 @@ from longshore.providers.vsphere import (
     snapshots,
     source_marks,
     tags,
-    tracking,
     writing,
 )
 from longshore.providers.vsphere.export_disks import ExportLeases, end_lease, is_lease
@@ -101,8 +100,8 @@ class VsphereSource(Source):
     def by_reference(self, ref: str) -> Machine:
         return machine_list.by_reference(self._session, ref)
 
-    def registered_as(self, instance_uuid: str) -> str | None:
-        return machine_list.registered_as(self._session, instance_uuid)
+    def registered_as(self, known: Machine) -> str | None:
+        return machine_list.registered_as(self._session, known)
 
     def power_state(self, machine_ref: str) -> PowerState:
         return power.state(self._session, machine_ref)
@@ -133,7 +132,7 @@ class VsphereSource(Source):
         return source_marks.take_away(self._session, machine_ref, kind, text, before)
 
     def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
-        return tracking.switch(self._session, machine_ref, on)
+        return snapshots.track_changes(self._session, machine_ref, on)
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         self._transport.free(machine_ref)

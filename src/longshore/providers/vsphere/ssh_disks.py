@@ -8,11 +8,13 @@ import os
 import pwd
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
+from pyVmomi import vim
 
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.errors import (
@@ -31,11 +33,14 @@ from longshore.providers.reaching import open_socket
 from longshore.providers.vsphere import flat_files, host_keys
 from longshore.providers.vsphere.certificate import CONNECT_TIMEOUT, reaching
 from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
+from longshore.providers.vsphere.places import NAMES_PAGE, inventory_name
+from longshore.providers.vsphere.properties import sweep
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
 # An RSA key, as in VMware's own instructions: ESXi 8 may refuse Ed25519
 _MAKE_KEY = "ssh-keygen -t rsa -b 4096 -N '' -f FILE"
+LOGINS_AT_ONCE = 8
 _NOWHERE = "/vmfs/volumes/longshore-has-only-logged-in"  # no such file: it is opened to see how far one gets
 # libssh reads what it trusts from the system's own file, too, unless it is told of another
 _CONFIGURATION = "Host *\n  GlobalKnownHostsFile /dev/null\n"
@@ -70,6 +75,40 @@ def try_login(settings: VsphereSettings, key: str, host: str) -> None:
     """
     with suppress(NotFound), _open(settings, key, flat_files.FlatFile(host, _NOWHERE), "A file that isn't there"):
         pass
+
+
+def try_everywhere(session: VsphereSession, key: str) -> dict[str, str]:
+    """Return which of the connected hosts let us in (`ssh`), and what the others say (`ssh_refused`).
+
+    Raises what the first one says when none of them does.
+    """
+    usable_key(key)
+    with session.doing("list its hosts"):
+        found = list(sweep(session, {vim.HostSystem: ("name", "runtime.connectionState")}, page=NAMES_PAGE))
+    connected = [properties for _, properties in found if properties["runtime.connectionState"] == "connected"]
+    hosts = sorted({flat_files.host_of(session, inventory_name(properties["name"] or "")) for properties in connected})
+    with ThreadPoolExecutor(LOGINS_AT_ONCE) as threads:
+        refusals = dict(zip(hosts, threads.map(lambda host: _refusal(session, key, host), hosts), strict=True))
+    refused = {host: error for host, error in refusals.items() if error is not None}
+    if refused and len(refused) == len(hosts):
+        raise refused[hosts[0]]
+    told = {"ssh": ", ".join(host for host in hosts if host not in refused)}
+    return told | ({"ssh_refused": " ".join(map(str, refused.values()))} if refused else {})
+
+
+def try_host_of(session: VsphereSession, key: str, machine_ref: str) -> None:
+    """Log in to the host of a machine. Raises what the host says when it doesn't let us in."""
+    with session.doing(f"tell on which host {machine_ref} is"):
+        host = flat_files.host_of_machine(session, machine_ref)
+    try_login(session.settings, key, host)
+
+
+def _refusal(session: VsphereSession, key: str, host: str) -> LongshoreError | None:
+    try:
+        try_login(session.settings, key, host)
+    except LongshoreError as error:
+        return error
+    return None
 
 
 def usable_key(text: str) -> str:

@@ -1,41 +1,49 @@
 """The transport of disks' bytes, as a provider's settings say: what differs by it, in one place."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar
 
 from longshore.blocks.exports import Export
-from longshore.errors import InvalidInput, ProviderError
+from longshore.errors import InvalidInput, LongshoreError, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.model.proxy import Proxy
-from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login, writing
+from longshore.providers.vsphere import changes, disks, ssh_disks, writing
 from longshore.providers.vsphere.export_disks import ExportLeases
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
-from longshore.providers.vsphere.proxy_pool import ProxyPool
+from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
+from longshore.providers.vsphere.proxy_pool import ProxyPool, set_up
 from longshore.providers.vsphere.session import VsphereSession
 
 
-class Transport(Protocol):
-    """A way to read machines' disks, and to write them where that is possible. Errors are those of the contract."""
+class _Reading:
+    """A way to read machines' disks, by processes that end with whoever opened the disk, and not to write them.
 
-    tracks_writes: bool
+    Ways that do more have methods of their own in place of these. Each has `open_disk` beside them, which serves a disk
+    as the snapshot holds it, read-only. Errors are those of the contract.
+    """
+
+    tracks_writes = True
+    reads: ClassVar[str]  # how disks are read, in words that follow "Disks are"
+
+    def __init__(self, session: VsphereSession) -> None:
+        self._session = session
 
     def check(self) -> dict[str, str]:
         """Return what else there is to be said of it when the vCenter has let us in."""
+        return {}
 
     def proxies(self) -> list[Proxy]:
         """Return the machines that disks are attached to."""
+        return []
 
     def make_ready(self, machine_ref: str) -> None:
         """Raise what stands against reading this machine's disks."""
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         """Return what was written between a change id and the snapshot."""
-
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        """Serve a disk as the snapshot holds it, read-only."""
+        return Unknown(f"Disks are {self.reads}, which can't tell what has changed.")
 
     def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
         """Let go of what keeps a snapshot from being merged."""
@@ -45,26 +53,26 @@ class Transport(Protocol):
 
     def refuse_writing(self) -> None:
         """Raise what stands against writing disks: InvalidInput where they can't be."""
+        raise self._cant_write()
 
     def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
         """Serve a disk for writing, above the snapshot, as one of `size` bytes if that is more than it has."""
+        raise self._cant_write()
+
+    def _cant_write(self) -> InvalidInput:
+        return InvalidInput(
+            f"Disks are {self.reads} here, which can't write them.",
+            advice="Give this provider a proxy (docs/howto/vsphere-proxy.md), or VMware's disk library (VDDK).",
+        )
 
 
-class VddkTransport:
+class VddkTransport(_Reading):
     """VMware's disk library reads the disks."""
-
-    tracks_writes = True
-
-    def __init__(self, session: VsphereSession) -> None:
-        self._session = session
 
     def check(self) -> dict[str, str]:
         return disks.versions(self._session.settings)
 
-    def proxies(self) -> list[Proxy]:
-        return []
-
-    def make_ready(self, _machine_ref: str) -> None:
+    def make_ready(self, machine_ref: str) -> None:
         disks.refuse_missing(self._session.settings)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
@@ -73,12 +81,6 @@ class VddkTransport:
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return disks.serve(self._session, snapshot, disk_key)
 
-    def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
-        """Do nothing: what reads for us ends with its process."""
-
-    def free(self, _machine_ref: str) -> None:
-        """Do nothing: what writes for us ends with its process."""
-
     def refuse_writing(self) -> None:
         disks.refuse_missing(self._session.settings)
 
@@ -86,71 +88,80 @@ class VddkTransport:
         return writing.serve(self._session, snapshot, disk_key, size)
 
 
-class SshTransport:
+class SshTransport(_Reading):
     """The disks are read as files of their ESXi hosts."""
 
-    tracks_writes = True  # none is made
+    reads = "read over SSH"
 
     def __init__(self, session: VsphereSession, key: str) -> None:
-        self._session = session
+        super().__init__(session)
         self._key = key
 
     def check(self) -> dict[str, str]:
-        return ssh_login.everywhere(self._session, self._key)
-
-    def proxies(self) -> list[Proxy]:
-        return []
+        return ssh_disks.try_everywhere(self._session, self._key)
 
     def make_ready(self, machine_ref: str) -> None:
-        ssh_login.to_host_of(self._session, self._key, machine_ref)
-
-    def changed(self, _snapshot: Snapshot, _disk_key: str, _since: str) -> Changes:
-        return Unknown("Disks are read over SSH, which can't tell what has changed.")
+        ssh_disks.try_host_of(self._session, self._key, machine_ref)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return ssh_disks.serve(self._session, self._key, snapshot, disk_key)
 
-    def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
-        """Do nothing: what reads for us ends with its process."""
 
-    def free(self, _machine_ref: str) -> None:
-        """Do nothing: nothing is written."""
-
-    def refuse_writing(self) -> None:
-        raise _over_ssh()
-
-    def open_disk_to_write(self, _snapshot: Snapshot, _disk_key: str, _size: int) -> AbstractContextManager[Export]:
-        raise _over_ssh()
-
-
-class ProxyTransport:
+class ProxyTransport(_Reading):
     """The disks are attached to a machine of the same vSphere, which serves them."""
 
     tracks_writes = False  # by VMware's design a machine tracks what is written through itself
 
     def __init__(self, session: VsphereSession, credentials: Credentials, pool: ProxyPool | None) -> None:
         """`pool`: None where no disk is opened."""
-        self._session = session
+        super().__init__(session)
         self._credentials = credentials
         self._pool = pool
 
     def check(self) -> dict[str, str]:
-        return proxy_states.check(self._session, self._credentials)
+        """Set the proxies up, see that they answer, and say what they have. Raises what stands against the first one,
+        if no other works."""
+        found: dict[str, str] = {}
+        failed: list[LongshoreError] = []
+        for word in self._session.settings.proxies:
+            try:
+                proxy = self._proxy(word)
+                served = set_up(proxy, self._credentials)
+                seen = proxy.seen(word)
+                attached = f"; attached to it: {', '.join(seen.attached)}" if seen.attached else ""
+                only = "" if served.writes is not None else "; it only lets disks be read: its image is an earlier one"
+                said = f"{seen.ref} answers at {served.address}, and has room for {seen.room} disks{attached}{only}"
+            except LongshoreError as error:
+                failed.append(error)
+                said = str(error)
+            found[f"proxy {word}"] = said
+        if len(failed) == len(found):
+            raise failed[0]
+        return found
 
     def proxies(self) -> list[Proxy]:
-        return proxy_states.proxies(self._session, self._credentials)
+        """Return the proxies that the settings name, as vCenter knows them. Nothing is changed, and none is connected
+        to."""
+        return [self._seen(word) for word in self._session.settings.proxies]
 
-    def make_ready(self, _machine_ref: str) -> None:
+    def _seen(self, word: str) -> Proxy:
+        try:
+            return self._proxy(word).seen(word)
+        except LongshoreError as error:
+            return Proxy(word, trouble=str(error))
+
+    def _proxy(self, word: str) -> ProxyMachine:
+        return ProxyMachine(self._session, find_proxy(self._session, word), self._credentials)
+
+    def make_ready(self, machine_ref: str) -> None:
         self._attachments().make_ready()
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         told = changes.between(self._session, since, snapshot, disk_key)
         return replace(told, tried=True) if isinstance(told, Changed) else told
 
-    @contextmanager
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
-        with self._attachments().open(snapshot, disk_key) as export:
-            yield export
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return self._attachments().open(snapshot, disk_key)
 
     def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
         self._attachments().release(machine_ref, snapshot_ref)
@@ -162,10 +173,8 @@ class ProxyTransport:
     def refuse_writing(self) -> None:
         self._attachments().make_ready_to_write()
 
-    @contextmanager
-    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
-        with self._attachments().open_to_write(snapshot, disk_key, size) as export:
-            yield export
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
+        return self._attachments().open_to_write(snapshot, disk_key, size)
 
     def _attachments(self) -> ProxyPool:
         if self._pool is None:
@@ -173,62 +182,32 @@ class ProxyTransport:
         return self._pool
 
 
-class ExportTransport:
-    """vSphere sends the disks itself, each as a whole, while a lease is held."""
+class ExportTransport(_Reading):
+    """vSphere sends the disks itself, each as a whole, while a lease is held. Whether it does shows when it is asked
+    to."""
 
-    tracks_writes = True  # none is made
+    reads = "exported by vSphere"
 
     def __init__(self, session: VsphereSession, leases: ExportLeases | None) -> None:
         """`leases`: None where no disk is opened."""
-        self._session = session
+        super().__init__(session)
         self._leases = leases
 
-    def check(self) -> dict[str, str]:
-        return {}
-
-    def proxies(self) -> list[Proxy]:
-        return []
-
-    def make_ready(self, _machine_ref: str) -> None:
-        """Do nothing: whether vSphere sends disks shows when it is asked to."""
-
-    def changed(self, _snapshot: Snapshot, _disk_key: str, _since: str) -> Changes:
-        return Unknown("Disks are exported as a whole, whatever has changed.")
-
-    @contextmanager
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         if self._leases is None:
             raise ProviderError("Disks are exported by the engine alone.")
-        with self._leases.open(snapshot, disk_key) as export:
-            yield export
+        return self._leases.open(snapshot, disk_key)
 
     def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
         if self._leases is not None:
             self._leases.release(machine_ref, snapshot_ref)
 
-    def free(self, _machine_ref: str) -> None:
+    def free(self, machine_ref: str) -> None:
         if self._leases is not None:
             self._leases.end_all()
 
-    def refuse_writing(self) -> None:
-        raise _exported()
 
-    def open_disk_to_write(self, _snapshot: Snapshot, _disk_key: str, _size: int) -> AbstractContextManager[Export]:
-        raise _exported()
-
-
-def _over_ssh() -> InvalidInput:
-    return InvalidInput(
-        "Disks are read over SSH here, which can't write them.",
-        advice="Give this provider a proxy (docs/howto/vsphere-proxy.md), or VMware's disk library (VDDK).",
-    )
-
-
-def _exported() -> InvalidInput:
-    return InvalidInput(
-        "Disks are exported by vSphere here, which can't write them.",
-        advice="Give this provider a proxy (docs/howto/vsphere-proxy.md), or VMware's disk library (VDDK).",
-    )
+Transport = VddkTransport | SshTransport | ProxyTransport | ExportTransport
 
 
 def transport_of(

@@ -25,10 +25,12 @@ _ACCESS = Field(
     list_of(reference),
     sdk="access",
     refs={"access_refs": "project"},
+    lets_in=True,
     update=True,
     extra=True,
     default=[],
     order=by_text,
+    dispensable=True,
 )
 
 KEYPAIR = ResourceKind(
@@ -45,6 +47,7 @@ KEYPAIR = ResourceKind(
     info=("created_at", "fingerprint", "id", "is_deleted", "user_id"),
     key=("user_id", "name"),
     scope=Scope.USER,
+    quota="key_pairs",
 )
 
 FLAVOR = ResourceKind(
@@ -53,7 +56,7 @@ FLAVOR = ResourceKind(
     "openstack.compute.Flavor",
     "compute",
     (
-        Field("description", short(65535), update=True),
+        Field("description", short(65535), update=True, dispensable=True),
         Field("disk", between(0, _SIZE)),
         Field("ephemeral", between(0, _SIZE)),
         Field("extra_specs", mapping, update=True, order=texts),
@@ -68,7 +71,6 @@ FLAVOR = ResourceKind(
     info=("id", "is_disabled"),
     scope=Scope.CLOUD,
     admin=True,
-    dispensable=("description", "access_refs"),
 )
 
 SERVER_GROUP = ResourceKind(
@@ -83,11 +85,11 @@ SERVER_GROUP = ResourceKind(
             list_of(one_of("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")),
             required=True,
         ),
-        Field("rules", mapping, quiet=True),
+        Field("rules", mapping, quiet=True, order=texts),
     ),
     info=("id", "project_id", "user_id"),
     not_carried=("metadata",),
-    own_file=True,
+    quota="server_groups",
 )
 
 VOLUME_TYPE = ResourceKind(
@@ -97,7 +99,7 @@ VOLUME_TYPE = ResourceKind(
     "block_storage",
     (
         _NAME,
-        Field("description", short(255), update=True),
+        Field("description", short(255), update=True, dispensable=True),
         Field("extra_specs", mapping, update=True, order=texts),
         Field(
             "encryption",
@@ -109,8 +111,6 @@ VOLUME_TYPE = ResourceKind(
     ),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
-    dispensable=("description", "access_refs"),
 )
 
 KINDS = (FLAVOR, VOLUME_TYPE, KEYPAIR, SERVER_GROUP)

@@ -6,7 +6,7 @@ from longshore.tenancy.normal import by_text
 
 _NAME = Field("name", short(64), required=True)
 _LONG_NAME = Field("name", short(255), required=True)  # of users and roles
-_DESCRIPTION = Field("description", text, update=True)
+_DESCRIPTION = Field("description", text, update=True, dispensable=True)
 _ENABLED = Field("is_enabled", boolean, update=True)
 
 # What a quota may limit, by service
@@ -37,8 +37,6 @@ DOMAIN = ResourceKind(
     (_NAME, _DESCRIPTION, _ENABLED),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
-    dispensable=("description",),
 )
 
 ROLE = ResourceKind(
@@ -49,8 +47,6 @@ ROLE = ResourceKind(
     (_LONG_NAME, _DESCRIPTION),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
-    dispensable=("description",),
 )
 
 PROJECT = ResourceKind(
@@ -71,7 +67,6 @@ PROJECT = ResourceKind(
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,
-    dispensable=("description",),
 )
 
 USER = ResourceKind(
@@ -82,9 +77,9 @@ USER = ResourceKind(
     (
         _LONG_NAME,
         _DESCRIPTION,
-        Field("email", text, update=True),
+        Field("email", text, update=True, dispensable=True),
         _ENABLED,
-        ref("default_project_ref", "project", update=True),
+        ref("default_project_ref", "project", update=True, dispensable=True),
         ref("domain_ref", "domain", required=True),
     ),
     info=("default_project_id", "domain_id", "id"),
@@ -92,7 +87,6 @@ USER = ResourceKind(
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,
-    dispensable=("description", "email", "default_project_ref"),
 )
 
 GROUP = ResourceKind(
@@ -109,17 +103,17 @@ GROUP = ResourceKind(
             list_of(reference),
             sdk="users",
             refs={"user_refs": "user"},
+            lets_in=True,
             update=True,
             default=[],
             order=by_text,
+            dispensable=True,
         ),
     ),
     info=("domain_id", "id"),
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
-    dispensable=("description", "user_refs"),
 )
 
 ROLE_ASSIGNMENT = ResourceKind(
@@ -156,7 +150,6 @@ ROLE_GRANT = ResourceKind(
     either=(("user_ref", "group_ref"), ("project_ref", "domain_ref")),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
 )
 
 QUOTA = ResourceKind(
@@ -171,10 +164,8 @@ QUOTA = ResourceKind(
         _limits("storage", STORAGE_LIMITS),
     ),
     key=("project_id",),
-    told=("project_ref",),
     scope=Scope.CLOUD,
     admin=True,
-    own_file=True,
 )
 
 KINDS = (DOMAIN, ROLE, PROJECT, USER, GROUP, ROLE_ASSIGNMENT, ROLE_GRANT, QUOTA)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from longshore.providers.openstack.machines import OF_ITS_CLOUD
 from longshore.tenancy.forms import anything, at_least, boolean, list_of, mapping, one_of, scalar, short, text
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.normal import by_text, own_properties
@@ -44,23 +45,7 @@ _PROPERTIES = (
 )
 
 
-# Ids of snapshots, images, users, keys and certificates
-_OF_CLOUD = tuple(
-    Field(name, anything, of_cloud=True)
-    for name in (
-        "base_image_ref",  # which Nova would rescue servers with
-        "bdm_v2",
-        "block_device_mapping",
-        "cinder_encryption_key_deletion_policy",
-        "cinder_encryption_key_id",
-        "img_signature",
-        "img_signature_certificate_uuid",
-        "img_signature_hash_method",
-        "img_signature_key_type",
-        "os_encrypt_key_id",
-        "user_id",
-    )
-)
+_OF_CLOUD = tuple(Field(name, anything, of_cloud=True) for name in OF_ITS_CLOUD)
 
 
 def _word(value: Any) -> Any:
@@ -80,8 +65,8 @@ IMAGE = ResourceKind(
         Field("hash_value", text, compare=False, sent=False),
         Field("is_hidden", boolean, update=True),
         Field("is_protected", boolean, update=True),
-        Field("min_disk", at_least(0), update=True),
-        Field("min_ram", at_least(0), update=True),
+        Field("min_disk", at_least(0), update=True, dispensable=True),
+        Field("min_ram", at_least(0), update=True, dispensable=True),
         Field("name", short(255), required=True),
         Field("properties", mapping, update=True, order=own_properties, parts=_OF_CLOUD),
         Field(
@@ -91,10 +76,10 @@ IMAGE = ResourceKind(
             admin_values=("public",),
             opens=("public", "community"),
         ),
-        *(Field(name, scalar, update=True, order=_word) for name in _PROPERTIES),
-        ref("kernel_ref", "image", update=True),
-        ref("ramdisk_ref", "image", update=True),
-        Field("tags", list_of(short(255)), update=True, extra=True, default=[], order=by_text),
+        *(Field(name, scalar, update=True, order=_word, dispensable=True) for name in _PROPERTIES),
+        ref("kernel_ref", "image", update=True, dispensable=True),
+        ref("ramdisk_ref", "image", update=True, dispensable=True),
+        Field("tags", list_of(short(255)), update=True, extra=True, default=[], order=by_text, dispensable=True),
     ),
     info=(
         "checksum",
@@ -116,7 +101,6 @@ IMAGE = ResourceKind(
         "url",
         "virtual_size",
     ),
-    dispensable=(*_PROPERTIES, "min_disk", "min_ram", "kernel_ref", "ramdisk_ref", "tags"),
 )
 
 KINDS = (IMAGE,)

@@ -1,9 +1,9 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
-from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, text
+from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, reference, text
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
-from longshore.tenancy.normal import by_text, prefixes, provider
+from longshore.tenancy.normal import by_text, provider, texts
 
 SERVICE = "load_balancer"
 _INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
@@ -19,7 +19,6 @@ FLAVOR = ResourceKind(
     SERVICE,
     (NAME,),
     scope=Scope.CLOUD,
-    optional=True,
     find_only=True,
 )
 
@@ -32,20 +31,26 @@ LOAD_BALANCER = ResourceKind(
         NAME,
         DESCRIPTION,
         _ON,
-        Field("availability_zone", text),
-        Field("provider", text, order=provider),
+        Field("availability_zone", text, dispensable=True),
+        Field("provider", text, order=provider, dispensable=True),
         Field("vip_address", address),
-        ref("flavor_ref", "load balancer flavor"),
+        ref("flavor_ref", "load balancer flavor", dispensable=True),
         ref("network_ref", "network", sdk="vip_network_id"),  # called so, it says which of several subnets is meant
         ref("vip_subnet_ref", "subnet"),
-        ref("vip_qos_policy_ref", "qos policy", update=True),
+        ref("vip_qos_policy_ref", "qos policy", update=True, dispensable=True),
+        Field(
+            "vip_sg_refs",
+            list_of(reference),
+            sdk="vip_sg_ids",
+            refs={"vip_sg_refs": "security group"},
+            update=True,
+            quiet=True,  # not every version of the service knows it
+            order=by_text,
+        ),
     ),
     info=(*_INFO, "vip_port_id"),
-    not_carried=("additional_vips", "tags", "vip_sg_ids"),
+    not_carried=("additional_vips", "tags"),
     after=("subnet",),
-    optional=True,
-    own_file=True,
-    dispensable=("description", "availability_zone", "flavor_ref", "provider", "vip_qos_policy_ref"),
 )
 
 POOL = ResourceKind(
@@ -64,7 +69,7 @@ POOL = ResourceKind(
             update=True,
         ),
         Field("protocol", one_of("HTTP", "HTTPS", "PROXY", "PROXYV2", "SCTP", "TCP", "UDP"), required=True),
-        Field("session_persistence", mapping, update=True),
+        Field("session_persistence", mapping, update=True, order=texts),
         Field("tls_enabled", boolean, update=True),
         Field("tls_ciphers", text, update=True),
         Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
@@ -76,9 +81,6 @@ POOL = ResourceKind(
     not_carried=("alpn_protocols", "tags"),
     key=("loadbalancer_id", "name"),
     parent="load_balancer_ref",
-    optional=True,
-    own_file=True,
-    dispensable=("description",),
 )
 
 LISTENER = ResourceKind(
@@ -92,10 +94,10 @@ LISTENER = ResourceKind(
         _ON,
         Field("protocol", one_of(*_PROTOCOLS), required=True),
         Field("protocol_port", _PORT, required=True),
-        Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=prefixes),
+        Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=by_text),
         Field("alpn_protocols", list_of(text), update=True, quiet=True, order=by_text),
         Field("connection_limit", at_least(-1), update=True),
-        Field("insert_headers", mapping, update=True, quiet=True),
+        Field("insert_headers", mapping, update=True, quiet=True, order=texts),
         Field("timeout_client_data", _TIMEOUT, update=True),
         Field("timeout_member_connect", _TIMEOUT, update=True),
         Field("timeout_member_data", _TIMEOUT, update=True),
@@ -109,16 +111,13 @@ LISTENER = ResourceKind(
         Field("client_crl_container_ref", text, of_key_manager=True),
         Field("tls_ciphers", text, update=True),
         Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
-        ref("default_pool_ref", "load balancer pool", update=True),
+        ref("default_pool_ref", "load balancer pool", update=True, dispensable=True),
         ref("load_balancer_ref", "load balancer", required=True),
     ),
     info=_INFO,
     not_carried=("hsts_max_age", "is_hsts_include_subdomains", "is_hsts_preload", "tags"),
     key=("load_balancer_id", "name"),
     parent="load_balancer_ref",
-    optional=True,
-    own_file=True,
-    dispensable=("description", "default_pool_ref"),
 )
 
 MEMBER = ResourceKind(
@@ -127,7 +126,7 @@ MEMBER = ResourceKind(
     "openstack.load_balancer.Member",
     SERVICE,
     (
-        Field("name", text, update=True),
+        Field("name", text, update=True, dispensable=True),
         Field("address", address, required=True),
         Field("protocol_port", _PORT, required=True),
         Field("weight", between(0, 256), update=True),
@@ -136,19 +135,14 @@ MEMBER = ResourceKind(
         Field("monitor_address", address, update=True),
         Field("monitor_port", _PORT, update=True),
         ref("pool_ref", "load balancer pool", required=True),
-        ref(
-            "network_ref", "network", compare=False, sent=False
-        ),  # the subnet's, which other networks' may be called as
+        # The subnet's, which other networks' may be called as
+        ref("network_ref", "network", compare=False, sent=False, dispensable=True),
         ref("subnet_ref", "subnet"),
     ),
     info=_INFO,
     not_carried=("tags",),
     key=("pool_id", "address", "protocol_port"),
-    told=("pool_ref", "address", "protocol_port"),
     parent="pool_ref",
-    optional=True,
-    own_file=True,
-    dispensable=("name", "network_ref"),
 )
 
 HEALTH_MONITOR = ResourceKind(
@@ -157,7 +151,7 @@ HEALTH_MONITOR = ResourceKind(
     "openstack.load_balancer.HealthMonitor",
     SERVICE,
     (
-        Field("name", text, update=True),
+        Field("name", text, update=True, dispensable=True),
         _ON,
         Field("type", one_of("HTTP", "HTTPS", "PING", "SCTP", "TCP", "TLS-HELLO", "UDP-CONNECT"), required=True),
         Field("delay", at_least(1), required=True, update=True),
@@ -173,9 +167,6 @@ HEALTH_MONITOR = ResourceKind(
     not_carried=("tags",),
     key=("pool_id",),
     parent="pool_ref",
-    optional=True,
-    own_file=True,
-    dispensable=("name",),
 )
 
 L7_POLICY = ResourceKind(
@@ -204,9 +195,6 @@ L7_POLICY = ResourceKind(
     key=("listener_id", "name"),
     parent="listener_ref",
     in_turn="position",
-    optional=True,
-    own_file=True,
-    dispensable=("description",),
 )
 
 L7_RULE = ResourceKind(
@@ -226,10 +214,7 @@ L7_RULE = ResourceKind(
     info=_INFO,
     not_carried=("tags",),
     key=("l7_policy_id", "type", "compare_type", "key", "rule_value"),
-    told=("l7_policy_ref", "type", "compare_type", "key", "rule_value"),
     parent="l7_policy_ref",
-    optional=True,
-    own_file=True,
 )
 
 KINDS = (LOAD_BALANCER, POOL, LISTENER, MEMBER, HEALTH_MONITOR, L7_POLICY, L7_RULE, FLAVOR)

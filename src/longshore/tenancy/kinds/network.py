@@ -20,14 +20,24 @@ from longshore.tenancy.forms import (
     text,
 )
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
-from longshore.tenancy.normal import by_start, by_text, lower, prefixes
+from longshore.tenancy.normal import by_start, by_text, merged_prefixes, qos_rules
 
 NAME = Field("name", short(255), required=True)
-DESCRIPTION = Field("description", short(255), update=True)
-_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extension="standard-attr-tag")
-_SHARED = Field("is_shared", boolean, admin=True, update=True, default=False)
-_QOS = ref("qos_policy_ref", "qos policy", update=True, extension="qos")
+DESCRIPTION = Field("description", short(255), update=True, dispensable=True)
+TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extension="standard-attr-tag", dispensable=True)
+_SHARED = Field("is_shared", boolean, admin=True, update=True, default=False, dispensable=True)
+_DEFAULT = replace(_SHARED, name="is_default")
+_QOS = ref("qos_policy_ref", "qos policy", update=True, extension="qos", dispensable=True)
 COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
+
+# The rules of QoS by type: what each may say. The first is what it is about, and has to be there
+QOS_RULES = {
+    "bandwidth_limit": ("max_kbps", "max_burst_kbps", "direction"),
+    "dscp_marking": ("dscp_mark",),
+    "minimum_bandwidth": ("min_kbps", "direction"),
+    "minimum_packet_rate": ("min_kpps", "direction"),
+    "packet_rate_limit": ("max_kpps", "max_burst_kpps", "direction"),
+}
 
 QOS_POLICY = ResourceKind(
     "qos policy",
@@ -38,24 +48,24 @@ QOS_POLICY = ResourceKind(
         NAME,
         DESCRIPTION,
         _SHARED,
-        Field("is_default", boolean, admin=True, update=True, default=False),
-        Field("rules", list_of(mapping), update=True, order=by_text),
+        _DEFAULT,
+        Field("rules", list_of(mapping), update=True, order=qos_rules),
     ),
     extension="qos",
-    own_file=True,
     admin=True,
     not_carried=("tags",),
-    dispensable=("description", "is_shared", "is_default"),
 )
 
 
 def _zones(extension: str) -> Field:
     """Return the field for zones. Those that the target doesn't have are left out: see NetworkOperations.choices."""
-    return Field("availability_zone_hints", list_of(text), quiet=True, order=by_text, extension=extension)
+    return Field(
+        "availability_zone_hints", list_of(text), quiet=True, order=by_text, extension=extension, dispensable=True
+    )
 
 
 def _dns(name: str, **how: Any) -> Field:
-    return Field(name, short(255), quiet=True, extension="dns-integration", **how)
+    return Field(name, short(255), quiet=True, extension="dns-integration", dispensable=True, **how)
 
 
 # Without the extension all ports are secured, which lets in less
@@ -73,39 +83,26 @@ NETWORK = ResourceKind(
         DESCRIPTION,
         _dns("dns_domain", update=True),
         Field("is_admin_state_up", boolean, update=True),
-        Field("is_default", boolean, update=True, admin=True, default=False, extension="auto-allocated-topology"),
+        replace(_DEFAULT, extension="auto-allocated-topology"),
         _PORT_SECURITY,
-        Field("is_router_external", boolean, update=True, admin=True, default=False, extension="external-net"),
+        replace(_SHARED, name="is_router_external", extension="external-net"),
         _SHARED,
-        Field("is_vlan_transparent", boolean, default=False, extension="vlan-transparent"),
-        Field("mtu", between(68, 65535), update=True, extension="net-mtu"),
+        Field("is_vlan_transparent", boolean, default=False, extension="vlan-transparent", dispensable=True),
+        Field("mtu", between(68, 65535), update=True, extension="net-mtu", dispensable=True),
         NAME,
-        Field("provider_network_type", text, admin=True, extension="provider"),
-        Field("provider_physical_network", text, admin=True, extension="provider"),
-        Field("provider_segmentation_id", between(0, (1 << 32) - 1), admin=True, extension="provider"),
-        Field("segments", list_of(mapping), admin=True, extension="multi-provider"),
-        _TAGS,
+        Field("provider_network_type", text, admin=True, extension="provider", dispensable=True),
+        Field("provider_physical_network", text, admin=True, extension="provider", dispensable=True),
+        Field(
+            "provider_segmentation_id", between(0, (1 << 32) - 1), admin=True, extension="provider", dispensable=True
+        ),
+        Field("segments", list_of(mapping), admin=True, extension="multi-provider", dispensable=True),
+        TAGS,
         _QOS,
     ),
     info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
-    not_carried=("is_vlan_qinq", "pvlan"),
+    not_carried=("is_vlan_qinq",),
+    guarded_by={"pvlan": False},
     quota="networks",
-    dispensable=(
-        "availability_zone_hints",
-        "description",
-        "dns_domain",
-        "is_default",
-        "is_router_external",
-        "is_shared",
-        "is_vlan_transparent",
-        "mtu",
-        "provider_network_type",
-        "provider_physical_network",
-        "provider_segmentation_id",
-        "segments",
-        "tags",
-        "qos_policy_ref",
-    ),
 )
 
 ADDRESS_SCOPE = ResourceKind(
@@ -115,8 +112,6 @@ ADDRESS_SCOPE = ResourceKind(
     "network",
     (NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
     extension="address-scope",
-    own_file=True,
-    dispensable=("is_shared",),
 )
 
 SUBNET_POOL = ResourceKind(
@@ -127,21 +122,19 @@ SUBNET_POOL = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        Field("prefixes", list_of(cidr), required=True, update=True, order=prefixes),
+        Field("prefixes", list_of(cidr), required=True, update=True, order=merged_prefixes),
         Field("default_prefix_length", between(0, 128), update=True),
         Field("minimum_prefix_length", between(0, 128), update=True),
         Field("maximum_prefix_length", between(0, 128), update=True),
         Field("default_quota", at_least(0), update=True),
-        Field("is_default", boolean, admin=True, update=True, default=False),
-        Field("is_shared", boolean, admin=True, default=False),
-        _TAGS,
+        _DEFAULT,
+        Field("is_shared", boolean, admin=True, default=False, dispensable=True),
+        TAGS,
         ref("address_scope_ref", "address scope", update=True),
     ),
     info=COMMON_INFO,
     extension="subnet_allocation",
     quota="subnet_pools",
-    own_file=True,
-    dispensable=("description", "is_default", "is_shared", "tags"),
 )
 
 SEGMENT = ResourceKind(
@@ -175,7 +168,7 @@ SUBNET = ResourceKind(
         Field("allocation_pools", list_of(record(start=address, end=address)), update=True, order=by_start),
         Field("cidr", cidr, required=True),
         DESCRIPTION,
-        Field("dns_nameservers", list_of(address), update=True),  # the first is asked first
+        Field("dns_nameservers", list_of(address), update=True, dispensable=True),  # the first is asked first
         Field("gateway_ip", address, update=True, null=True),
         Field("host_routes", list_of(record(destination=prefix, nexthop=address)), update=True, order=by_text),
         Field("ip_version", one_of(4, 6), required=True),
@@ -191,11 +184,19 @@ SUBNET = ResourceKind(
             order=by_text,
             admin=True,
             extension="subnet-service-types",
+            dispensable=True,
         ),
-        _TAGS,
-        Field("use_default_subnet_pool", boolean, compare=False, default=False, extension="default-subnetpools"),
+        TAGS,
+        Field(
+            "use_default_subnet_pool",
+            boolean,
+            compare=False,
+            default=False,
+            extension="default-subnetpools",
+            dispensable=True,
+        ),
         ref("network_ref", "network", required=True),
-        ref("segment_ref", "segment", admin=True, extension="segment"),
+        ref("segment_ref", "segment", admin=True, extension="segment", dispensable=True),
         ref("subnet_pool_ref", "subnet pool", extension="subnet_allocation"),
     ),
     info=(*COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
@@ -203,7 +204,6 @@ SUBNET = ResourceKind(
     key=("network_id", "name"),
     parent="network_ref",
     quota="subnets",
-    dispensable=("description", "dns_nameservers", "service_types", "tags", "use_default_subnet_pool", "segment_ref"),
 )
 
 ROUTER = ResourceKind(
@@ -215,10 +215,10 @@ ROUTER = ResourceKind(
         _zones("router_availability_zone"),
         DESCRIPTION,
         Field("is_admin_state_up", boolean, update=True),
-        Field("is_distributed", boolean, admin=True, default=False, extension="dvr"),
-        Field("is_ha", boolean, admin=True, default=False, extension="l3-ha"),
+        Field("is_distributed", boolean, admin=True, default=False, extension="dvr", dispensable=True),
+        Field("is_ha", boolean, admin=True, default=False, extension="l3-ha", dispensable=True),
         NAME,
-        _TAGS,
+        TAGS,
         Field(
             "external_gateway_refinfo",
             record(
@@ -234,8 +234,9 @@ ROUTER = ResourceKind(
                 Field("external_fixed_ips", list_of(mapping), admin=True),
             ),
             refs={"network_ref": "network", "subnet_ref": "subnet"},
+            dispensable=True,  # the whole: without its enable_snat: false, addresses are translated, and lead outside
         ),
-        ref("flavor_ref", "network flavor", extension="l3-flavors"),
+        ref("flavor_ref", "network flavor", extension="l3-flavors", dispensable=True),
         Field(
             "routes",
             list_of(record(destination=prefix, nexthop=address)),
@@ -252,16 +253,6 @@ ROUTER = ResourceKind(
     after=("subnet",),  # on a network without one, its gateway gets no address
     extension="router",
     quota="routers",
-    # Of the gateway only the whole: without its enable_snat: false, addresses are translated, and lead outside
-    dispensable=(
-        "availability_zone_hints",
-        "description",
-        "is_distributed",
-        "is_ha",
-        "tags",
-        "external_gateway_refinfo",
-        "flavor_ref",
-    ),
 )
 
 _FIXED_IPS = Field(
@@ -278,7 +269,7 @@ ROUTER_INTERFACE = ResourceKind(
     "openstack.network.RouterInterface",
     "network",
     (
-        Field("device_owner", text, compare=False, sent=False),
+        Field("device_owner", text, compare=False, sent=False, dispensable=True),
         ref("device_ref", "router", required=True),
         _FIXED_IPS,
         ref("network_ref", "network", required=True),
@@ -289,7 +280,6 @@ ROUTER_INTERFACE = ResourceKind(
     parent="device_ref",
     extension="router",
     quota="ports",
-    dispensable=("device_owner",),
 )
 
 PORT = ResourceKind(
@@ -305,8 +295,9 @@ PORT = ResourceKind(
             order=by_text,
             network_owner=True,
             extension="allowed-address-pairs",
+            dispensable=True,
         ),
-        Field("binding_vnic_type", text, update=True, default="normal", extension="binding"),
+        Field("binding_vnic_type", text, update=True, default="normal", extension="binding", dispensable=True),
         DESCRIPTION,
         _dns("dns_name", update=True),
         Field(
@@ -315,12 +306,13 @@ PORT = ResourceKind(
             update=True,
             order=by_text,
             extension="extra_dhcp_opt",
+            dispensable=True,
         ),
         Field("is_admin_state_up", boolean, update=True),
         replace(_PORT_SECURITY, network_owner=True),
-        Field("mac_address", mac, order=lower, network_owner=True),
+        Field("mac_address", mac, network_owner=True, dispensable=True),
         NAME,
-        _TAGS,
+        TAGS,
         replace(_FIXED_IPS, parts=(Field("ip_address", address, network_owner=True),)),
         ref("network_ref", "network", required=True),
         _QOS,
@@ -341,24 +333,12 @@ PORT = ResourceKind(
         "dns_domain",
         "hardware_offload_type",
         "numa_affinity_policy",
-        "pvlan_community",
-        "pvlan_type",
         "trusted",
     ),
+    guarded_by={"pvlan_type": "promiscuous", "pvlan_community": ""},
     after=("subnet",),  # without an address of its own it gets one of each subnet that is there already
     parent="network_ref",
     quota="ports",
-    own_file=True,
-    dispensable=(
-        "allowed_address_pairs",
-        "binding_vnic_type",
-        "description",
-        "dns_name",
-        "extra_dhcp_opts",
-        "mac_address",
-        "tags",
-        "qos_policy_ref",
-    ),
 )
 
 TRUNK = ResourceKind(
@@ -381,13 +361,11 @@ TRUNK = ResourceKind(
             refs={"port_ref": "port"},
             order=by_text,
         ),
-        _TAGS,
+        TAGS,
     ),
     info=(*COMMON_INFO, "status"),
     extension="trunk",
     quota="trunks",
-    own_file=True,
-    dispensable=("description", "tags"),
 )
 
 FLOATING_IP = ResourceKind(
@@ -401,7 +379,7 @@ FLOATING_IP = ResourceKind(
         _dns("dns_name"),
         Field("fixed_ip_address", address, update=True),
         Field("floating_ip_address", address, required=True, compare=False),
-        _TAGS,
+        TAGS,
         ref("floating_network_ref", "network", required=True),
         ref("port_ref", "port", update=True),
         ref("load_balancer_ref", "load balancer", update=True, extra=True),
@@ -413,8 +391,6 @@ FLOATING_IP = ResourceKind(
     after=("subnet", "router interface"),  # a port can only have one when a router leads there
     extension="router",
     quota="floating_ips",
-    own_file=True,
-    dispensable=("description", "dns_domain", "dns_name", "tags", "qos_policy_ref"),
 )
 
 SHAREABLE = {
@@ -442,13 +418,12 @@ RBAC_POLICY = ResourceKind(
             refs={"object_ref": lambda params: SHAREABLE.get(str(params.get("object_type")), "network")},
         ),
         # A null project stands for all of them
-        ref("target_project_ref", "project", null=True),
+        ref("target_project_ref", "project", null=True, lets_in=True),
     ),
-    key=("object_type", "object_id", "action", "target_project_id"),
+    key=("action", "object_type", "object_id", "target_project_id"),
     parent="object_ref",
     extension="rbac-policies",
     quota="rbac_policies",
-    own_file=True,
 )
 
 FIREWALL_GROUP = ResourceKind(

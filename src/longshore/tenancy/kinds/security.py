@@ -1,13 +1,13 @@
 """Kinds that say who may reach what: address groups, security groups and their rules."""
 
+from dataclasses import replace
+
 from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
 from longshore.tenancy.kind import Field, ResourceKind, ref
-from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
-from longshore.tenancy.normal import by_text, ether_type, prefixes, protocol, remote_prefix
+from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME, TAGS
+from longshore.tenancy.normal import by_text, ether_type, protocol, remote_prefix
 
-_OWN_TAGS = Field(
-    "tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[], extension="standard-attr-tag"
-)
+_OWN_TAGS = replace(TAGS, extra=True, default=[])
 
 _ADDRESS_GROUPS = "security-groups-remote-address-group"
 
@@ -16,10 +16,8 @@ ADDRESS_GROUP = ResourceKind(
     "address_groups",
     "openstack.network.AddressGroup",
     "network",
-    (NAME, DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
+    (NAME, DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=by_text)),
     extension="address-group",
-    own_file=True,
-    dispensable=("description",),
     guards=True,
 )
 
@@ -44,7 +42,6 @@ SECURITY_GROUP = ResourceKind(
     ),
     info=COMMON_INFO,
     quota="security_groups",
-    dispensable=("description", "tags"),
     guards=True,
 )
 
@@ -54,7 +51,7 @@ SECURITY_GROUP_RULE = ResourceKind(
     "openstack.network.SecurityGroupRule",
     "network",
     (
-        Field("description", short(255), compare=False),
+        Field("description", short(255), compare=False, dispensable=True),
         Field("direction", one_of("ingress", "egress"), required=True),
         Field("ether_type", one_of("IPv4", "IPv6"), order=ether_type),
         Field("port_range_max", between(0, 65535)),
@@ -67,17 +64,6 @@ SECURITY_GROUP_RULE = ResourceKind(
     ),
     info=(*COMMON_INFO, "remote_group_id", "security_group_id"),
     not_carried=("tags",),
-    told=(
-        "security_group_ref",
-        "direction",
-        "ether_type",
-        "protocol",
-        "port_range_min",
-        "port_range_max",
-        "remote_ip_prefix",
-        "remote_group_ref",
-        "remote_address_group_ref",
-    ),
     key=(
         "security_group_id",
         "direction",
@@ -91,7 +77,6 @@ SECURITY_GROUP_RULE = ResourceKind(
     ),
     parent="security_group_ref",
     quota="security_group_rules",
-    dispensable=("description",),
 )
 
 KINDS = (ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE)

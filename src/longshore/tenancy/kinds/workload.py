@@ -64,14 +64,14 @@ SERVER = ResourceKind(
     (
         Field("availability_zone", text),
         Field("config_drive", scalar),
-        Field("description", text),
+        Field("description", text, dispensable=True),
         Field("disk_config", text),
         Field("key_name", text),
         Field("metadata", mapping),
         Field("name", text, required=True),
         Field("user_data", text),
         Field("scheduler_hints", mapping),
-        Field("tags", list_of(text)),
+        Field("tags", list_of(text), dispensable=True),
         ref("flavor_ref", "flavor", required=True),
         ref("image_ref", "image"),
         Field(
@@ -95,7 +95,6 @@ SERVER = ResourceKind(
         "port_creation_mode": one_of("nova", "neutron"),
         "use_nbdkit_direct": boolean,
     },
-    dispensable=("description", "tags"),
 )
 
 DETACHED_VOLUME = ResourceKind(
@@ -103,9 +102,8 @@ DETACHED_VOLUME = ResourceKind(
     "detached_volumes",
     "openstack.network.ServerVolume",
     "block_storage",
-    tuple(Field(name, form) for name, form in _VOLUME.items()),
+    tuple(Field(name, form, dispensable=name == "description") for name, form in _VOLUME.items()),
     key=(),  # volumes without a name are many
-    dispensable=("description",),
 )
 
 KINDS = (SERVER, DETACHED_VOLUME)

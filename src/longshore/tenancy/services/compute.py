@@ -1,4 +1,4 @@
-"""Operations of kinds of the compute service."""
+"""Operations of kinds of the compute and block storage services."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _OF_USERS = "users_keypairs.yml"
 _OLD_NAME = re.compile(r"[\w\- ]*", re.A)
 _NEW_NAMES = "2.92"  # the first version in which names may have @ and full stops
 _OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others
+_ENCRYPTION = ("provider", "cipher", "key_size", "control_location")
+_APART = ("access", "encryption", "extra_specs")  # of a volume type: set by requests of their own
 
 
 class Keypairs(Operations):
@@ -81,28 +83,49 @@ class Keypairs(Operations):
         return f"{values.get('user_id')}/{values['name']}"
 
 
-class Flavors(Operations):
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.proxy.flavors(
-            details=True, **({"is_public": "None"} if self.cloud.is_admin else {})
-        )
-        return found
+class _Offered(Operations):
+    """Operations of what a cloud offers to all projects or to some: flavors and volume types."""
+
+    # openstacksdk's words for who may use one, under which name they are told, for one more, and for one fewer
+    access: tuple[str, str, str, str]
+
+    def asked_for(self) -> dict[str, Any]:
+        return {"is_public": "None"} if self.cloud.is_admin else {}
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "access_refs":
-            if raw.is_public:
-                return []
-            return sorted(each["tenant_id"] for each in self.proxy.get_flavor_access(raw.id))
+            return [] if raw.is_public else sorted(self._allowed(raw.id))
+        return super().value(raw, field)
+
+    def _allowed(self, identity: str) -> set[str]:
+        told, project, *_ = self.access
+        return {each[project] for each in getattr(self.proxy, told)(identity)}
+
+    def _allow(self, identity: str, projects: Iterable[str]) -> None:
+        *_, allow, forbid = self.access
+        wanted, there = set(projects), self._allowed(identity)
+        for project in sorted(wanted - there):
+            getattr(self.proxy, allow)(identity, project)
+        for project in sorted(there - wanted):
+            getattr(self.proxy, forbid)(identity, project)
+
+
+class Flavors(_Offered):
+    access = ("get_flavor_access", "tenant_id", "flavor_add_tenant_access", "flavor_remove_tenant_access")
+
+    def asked_for(self) -> dict[str, Any]:
+        return {"details": True, **super().asked_for()}
+
+    def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
         return value or 0 if field.name == "swap" else value  # some versions answer ""
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        body = {k: v for k, v in values.items() if k not in ("extra_specs", "access")}
-        made = self.proxy.create_flavor(**body)
+        made = self.proxy.create_flavor(**{k: v for k, v in values.items() if k not in ("extra_specs", "access")})
         if values.get("extra_specs"):
             self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
-        for project in values.get("access") or ():
-            self.proxy.flavor_add_tenant_access(made, project)
+        if values.get("access"):
+            self._allow(made.id, values["access"])
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
@@ -115,11 +138,57 @@ class Flavors(Operations):
             if changed:
                 self.proxy.create_flavor_extra_specs(raw, changed)
         if "access" in values:
-            allowed = {each["tenant_id"] for each in self.proxy.get_flavor_access(raw.id)}
-            for project in sorted(set(values["access"]) - allowed):
-                self.proxy.flavor_add_tenant_access(raw.id, project)
-            for project in sorted(allowed - set(values["access"])):
-                self.proxy.flavor_remove_tenant_access(raw.id, project)
+            self._allow(raw.id, values["access"])
+
+
+class VolumeTypes(_Offered):
+    access = ("get_type_access", "project_id", "add_type_access", "remove_type_access")
+
+    @property
+    def plural(self) -> str:
+        return "types"
+
+    def listing(self) -> Iterable[Any]:
+        return [each for each in super().listing() if each.name != "__DEFAULT__"]  # every cloud has its own
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "encryption":
+            there = self.proxy.get_type_encryption(raw.id)
+            return {name: getattr(there, name) for name in _ENCRYPTION} if there.provider else None
+        value = super().value(raw, field)
+        return value or {} if field.name == "extra_specs" else value
+
+    def changeable(self, raw: Any, field: Field) -> bool:
+        """Encryption can be added, as long as no volume is of the type; another way of it is another type."""
+        return self.value(raw, field) is None if field.name == "encryption" else super().changeable(raw, field)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        made = self.proxy.create_type(**{k: v for k, v in values.items() if k not in _APART})
+        self._set_apart(made.id, {name: value for name, value in values.items() if value})
+        return str(made.id)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        body = {k: v for k, v in values.items() if k not in _APART}
+        access = {k: v for k, v in values.items() if k == "access"}
+        self._set_apart(raw.id, {k: v for k, v in values.items() if k != "access"})
+        opens = bool(body.get("is_public"))
+        if opens:  # only a private type has a list of those who may use it
+            self._set_apart(raw.id, access)
+        if body:
+            self.proxy.update_type(raw.id, **body)
+        if not opens:
+            self._set_apart(raw.id, access)
+
+    def _set_apart(self, identity: str, values: Mapping[str, Any]) -> None:
+        """Set what has requests of its own; first that a type is encrypted, before anybody may use it."""
+        if "encryption" in values:
+            how = {name: each for name, each in values["encryption"].items() if each is not None}
+            self.proxy.create_type_encryption(identity, **how)
+        if "extra_specs" in values:
+            # What the files don't say stays, as it doesn't count as a difference
+            self.proxy.update_type_extra_specs(identity, **said(values["extra_specs"]))
+        if "access" in values:
+            self._allow(identity, values["access"])
 
 
 class ServerGroups(Operations):

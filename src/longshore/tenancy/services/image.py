@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from openstack import exceptions as sdk
 from openstack.image.v2.image import Image
 
 from longshore.errors import InvalidInput, NotFound, ProviderError, Unreachable, VerificationError
-from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.faults import explained, words
 from longshore.tenancy.blobs import blob_name, file_digest, find_blob, missing
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
@@ -22,6 +24,9 @@ CHUNK = 1 << 20  # bytes
 _TRIES = 2  # at bytes that have another digest: damaged on the way, or in the cloud's store
 # Facts about the bytes: they aren't set, they come with them
 _OF_BYTES = ("hash_algo", "hash_value")
+
+# What Glance says of a property that it protects (property_protection_file)
+_KEPT = re.compile(r"Attribute '([^']+)' is reserved")
 
 Moved = Callable[[int], None]  # bytes that went over the wire since the last call
 
@@ -104,7 +109,7 @@ class Images(Operations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         blob = self._blob(wanted)  # before anything is made
         with explained(f"make image {wanted.name}"):
-            made = Image.new(**_body(values)).create(self.proxy)
+            made = self._allowed(wanted.name, _body(values), lambda body: Image.new(**body).create(self.proxy))
         try:
             self._upload(made.id, blob, wanted)
         except Exception:  # what has got a part of its bytes takes no others
@@ -116,7 +121,19 @@ class Images(Operations):
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         body = _body(values)
         if body:
-            self.proxy.update_image(raw.id, **body)
+            self._allowed(raw.name, body, lambda allowed: self.proxy.update_image(raw.id, **allowed))
+
+    def _allowed(self, name: str, body: dict[str, Any], send: Callable[[dict[str, Any]], Any]) -> Any:
+        """Send what is said of an image, without the properties that the cloud's operator keeps from its users, and
+        remark on each. Raises ForbiddenException for one that chooses the hardware of servers: they may need it."""
+        try:
+            return send(body)
+        except sdk.ForbiddenException as error:
+            kept = _KEPT.search(words(error))
+            if kept is None or kept[1] not in body or kept[1].startswith("hw_"):
+                raise
+        self.cloud.remarks.append(f"images: {name} is without {kept[1]}, which this cloud lets its operator set alone.")
+        return self._allowed(name, {key: value for key, value in body.items() if key != kept[1]}, send)
 
     def complete(self, raw: Any, wanted: Resource) -> None:
         """Upload bytes for an image that an earlier try made and didn't fill; where it takes none, it is made anew."""
@@ -195,7 +212,7 @@ class Images(Operations):
         )
 
     def _fetch(self, raw: Any, called: str, part: Path) -> None:
-        there = part.stat().st_size if part.exists() else 0
+        earlier = there = part.stat().st_size if part.exists() else 0
         answer = None
         if 0 < there < (raw.size or 0):
             answer = self.proxy.get(f"/images/{raw.id}/file", headers={"Range": f"bytes={there}-"}, stream=True)
@@ -206,12 +223,20 @@ class Images(Operations):
             there = 0
             answer = self.proxy.get(f"/images/{raw.id}/file", stream=True, raise_exc=True)
         with answer, part.open("ab" if there else "wb") as file:
-            for chunk in _arriving(answer, called):
-                there += len(chunk)
-                if raw.size is not None and there > raw.size:  # it would fill the disk
-                    raise VerificationError(f"The cloud sends more bytes of image {called} than it has.")
-                file.write(chunk)
-                self.cloud.moved(len(chunk))
+            try:
+                for chunk in _arriving(answer, called):
+                    there += len(chunk)
+                    if raw.size is not None and there > raw.size:  # it would fill the disk
+                        raise VerificationError(f"The cloud sends more bytes of image {called} than it has.")
+                    file.write(chunk)
+                    self.cloud.moved(len(chunk))
+            except Unreachable:
+                if there > earlier:
+                    raise
+                raise ProviderError(  # each export would end here
+                    f"The bytes of image {called} stop coming where they did before, after {there:,} of {raw.size:,}: "
+                    "the cloud's store may have lost a part."
+                ) from None
 
 
 def _elsewhere(properties: Mapping[str, Any], size: Any) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
 from openstack import resource
 from openstack.load_balancer.v2.listener import Listener
+from openstack.load_balancer.v2.load_balancer import LoadBalancer
 
 from longshore.errors import AccessDenied, NotFound, ProviderError
 from longshore.providers.openstack.faults import explained
@@ -22,34 +22,35 @@ READY_TIMEOUT = 1800.0  # seconds: a load balancer may be a server that has to b
 _BUSY_PAUSE = 1.0  # seconds between tries while somebody else has it changed
 
 
-class _Octavia(Operations):
-    def knock(self) -> None:
-        """Ask for one load balancer, for all of its kinds: whoever may list these may use the service."""
-        next(iter(self.proxy.load_balancers(limit=1)), None)
-
-
-class _Balancing(_Octavia, ABC):
-    """A load balancer and everything of it: changed one after the other, each when the last change is done."""
-
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = getattr(self.proxy, self.plural)(project_id=self.cloud.project_id)
-        return found
+class OctaviaOperations(Operations):
+    """Operations of flavors, as the API has them."""
 
     @property
     def plural(self) -> str:
-        """Return openstacksdk's word for several."""
         return self.kind.plural.removeprefix("load_balancer_")
 
     @property
     def single(self) -> str:
         return self.kind.name.removeprefix("load balancer ").replace(" ", "_")
 
-    @abstractmethod
-    def balancer_of(self, values: Any) -> str:
-        """Return the id of the load balancer that something with these values belongs to."""
+    def knock(self) -> None:
+        """Ask for one load balancer, for all of its kinds: whoever may list these may use the service."""
+        next(iter(self.proxy.load_balancers(limit=1)), None)
+
+
+class Balancing(OctaviaOperations):
+    """A load balancer and everything of it: changed one after the other, each when the last change is done."""
+
+    def asked_for(self) -> dict[str, Any]:
+        return {"project_id": self.cloud.project_id}
+
+    @property
+    def parent(self) -> Field:
+        """Return the field that names what it belongs to. A load balancer itself has none, and isn't asked for it."""
+        return self.kind.by_name[str(self.kind.parent)]
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        balancer = self.balancer_of(values)
+        balancer = self._balancer_of(values[self.parent.attribute])
         with self.cloud.alone(balancer):
             raw = self._when_free(balancer, lambda: self._create(values))
             self.cloud.balancers[raw.id] = balancer
@@ -69,16 +70,16 @@ class _Balancing(_Octavia, ABC):
         getattr(self.proxy, f"update_{self.single}")(raw.id, **values)
 
     def _of_raw(self, raw: Any) -> str:
-        return self.balancer_of({f.attribute: self.value(raw, f) for f in self.kind.fields})
+        return self._balancer_of(self.value(raw, self.parent))
 
-    def _parents(self, name: str, identity: str) -> str:
+    def _balancer_of(self, identity: str) -> str:
         """Return the load balancer of what this belongs to, made just now or there before."""
         made = self.cloud.balancers.get(identity)
         if made is not None:
             return made
-        kind = self.cloud.kind(name)
+        kind = self.cloud.kind(str(self.parent.refs[self.parent.name]))
         operations = self.cloud.operations(kind)
-        assert isinstance(operations, _Balancing)
+        assert isinstance(operations, Balancing)
         return operations._of_raw(self.cloud.by_id(kind)[identity])
 
     def _when_free(self, balancer: str, change: Callable[[], Any]) -> Any:
@@ -107,23 +108,19 @@ class _Balancing(_Octavia, ABC):
         wait_for(ready, what=f"Setting up load balancer {balancer}", timeout=READY_TIMEOUT)
 
 
-class Flavors(_Octavia):
+class _LoadBalancer(LoadBalancer):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A load balancer with the security groups of its address, of which older versions of openstacksdk don't know."""
+
+    vip_sg_ids = resource.Body("vip_sg_ids", type=list)
+
+
+class LoadBalancers(Balancing):
     def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.proxy.flavors()
+        found: Iterable[Any] = _LoadBalancer.list(self.proxy, project_id=self.cloud.project_id)
         return found
 
-
-class LoadBalancers(_Balancing):
-    @property
-    def plural(self) -> str:
-        return "load_balancers"
-
-    @property
-    def single(self) -> str:
-        return "load_balancer"
-
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        made = self.proxy.create_load_balancer(**values)
+        made = _LoadBalancer.new(**values).create(self.proxy)
         self.cloud.balancers[made.id] = made.id
         self._until_ready(made.id)
         return str(made.id)
@@ -138,11 +135,11 @@ class LoadBalancers(_Balancing):
         except (AccessDenied, NotFound):  # old versions have no zones
             return None
 
+    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        self.proxy.update_load_balancer(raw, **values)  # as what was listed: by its id alone it would be the SDK's own
+
     def _of_raw(self, raw: Any) -> str:
         return str(raw.id)
-
-    def balancer_of(self, values: Any) -> str:
-        return str(values["id"])
 
 
 class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed here
@@ -153,7 +150,7 @@ class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed her
     client_crl_container_ref = resource.Body("client_crl_container_ref")
 
 
-class Listeners(_Balancing):
+class Listeners(Balancing):
     def listing(self) -> Iterable[Any]:
         found: Iterable[Any] = _Listener.list(self.proxy, project_id=self.cloud.project_id)
         return found
@@ -161,14 +158,14 @@ class Listeners(_Balancing):
     def _create(self, values: Mapping[str, Any]) -> Any:
         return _Listener.new(**values).create(self.proxy)
 
+    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        self.proxy.update_listener(raw, **values)
+
     def value(self, raw: Any, field: Field) -> Any:
         return _first(raw.load_balancers) if field.name == "load_balancer_ref" else super().value(raw, field)
 
-    def balancer_of(self, values: Any) -> str:
-        return str(values["load_balancer_id"])
 
-
-class Pools(_Balancing):
+class Pools(Balancing):
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "load_balancer_ref":
             return _first(raw.loadbalancers)
@@ -177,63 +174,37 @@ class Pools(_Balancing):
             return {name: each for name, each in value.items() if each is not None}
         return value
 
-    def balancer_of(self, values: Any) -> str:
-        return str(values["loadbalancer_id"])
 
+class Nested(Balancing):
+    """Operations of parts that openstacksdk asks for, and lists, by what they belong to."""
 
-class Members(_Balancing):
     def listing(self) -> Iterable[Any]:
-        pools = self.cloud.own(self.cloud.kind("load balancer pool"))
-        found = asked_of_each(lambda pool: self.proxy.members(pool.id), pools)
-        return [member for _, members in found for member in members]
+        parents = self.cloud.own(self.cloud.kind(str(self.parent.refs[self.parent.name])))
+        found = asked_of_each(lambda parent: getattr(self.proxy, self.plural)(parent.id), parents)
+        for parent, children in found:
+            for child in children:
+                setattr(child, self.parent.attribute, parent.id)  # openstacksdk knows some by another name
+        return [child for _, children in found for child in children]
 
+    def _create(self, values: Mapping[str, Any]) -> Any:
+        rest = {name: value for name, value in values.items() if name != self.parent.attribute}
+        return getattr(self.proxy, f"create_{self.single}")(values[self.parent.attribute], **rest)
+
+    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        getattr(self.proxy, f"update_{self.single}")(raw.id, getattr(raw, self.parent.attribute), **values)
+
+
+class Members(Nested):
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "network_ref":
             subnet = self.cloud.subnet(raw.subnet_id) if raw.subnet_id else None
             return subnet and subnet.network_id
         return super().value(raw, field)
 
-    def balancer_of(self, values: Any) -> str:
-        return self._parents("load balancer pool", values["pool_id"])
 
-    def _create(self, values: Mapping[str, Any]) -> Any:
-        return self.proxy.create_member(values["pool_id"], **{k: v for k, v in values.items() if k != "pool_id"})
-
-    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        self.proxy.update_member(raw.id, raw.pool_id, **values)
-
-
-class HealthMonitors(_Balancing):
+class HealthMonitors(Balancing):
     def value(self, raw: Any, field: Field) -> Any:
         return _first(raw.pools) if field.name == "pool_ref" else super().value(raw, field)
-
-    def balancer_of(self, values: Any) -> str:
-        return self._parents("load balancer pool", values["pool_id"])
-
-
-class L7Policies(_Balancing):
-    def balancer_of(self, values: Any) -> str:
-        return self._parents("listener", values["listener_id"])
-
-
-class L7Rules(_Balancing):
-    def listing(self) -> Iterable[Any]:
-        policies = self.cloud.own(self.cloud.kind("l7 policy"))
-        found = asked_of_each(lambda policy: self.proxy.l7_rules(policy.id), policies)
-        for policy, rules in found:
-            for rule in rules:
-                rule.l7_policy_id = policy.id  # openstacksdk knows it by another name when it lists them
-        return [rule for _, rules in found for rule in rules]
-
-    def balancer_of(self, values: Any) -> str:
-        return self._parents("l7 policy", values["l7_policy_id"])
-
-    def _create(self, values: Mapping[str, Any]) -> Any:
-        rest = {k: v for k, v in values.items() if k != "l7_policy_id"}
-        return self.proxy.create_l7_rule(values["l7_policy_id"], **rest)
-
-    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        self.proxy.update_l7_rule(raw.id, raw.l7_policy_id, **values)
 
 
 def _first(named: Iterable[Mapping[str, Any]] | None) -> str | None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from openstack import exceptions as sdk
 
+from longshore.errors import AccessDenied, NotFound
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
-from longshore.tenancy.kinds.network import SHAREABLE
+from longshore.tenancy.kinds.network import QOS_RULES, SHAREABLE
 from longshore.tenancy.operations import Operations, plain
-from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
+from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses
 
-INTERFACE_OWNERS = (
-    "network:router_interface",
-    "network:router_interface_distributed",
-    "network:ha_router_replicated_interface",
-)
 DELEGATED = "prefix_delegation"  # in the place of a subnet pool's id
 OUR_TAGS = "longshore:"  # never exported
 # Tells which address a floating IP stands for that got another one here
@@ -32,6 +28,8 @@ class NetworkOperations(Operations):
     """Address scopes, subnet pools and others: as the API has them."""
 
     def value(self, raw: Any, field: Field) -> Any:
+        if field.extension == "port-security" and field.extension not in self.cloud.extensions:
+            return None  # all is secured there, and openstacksdk tells the opposite of what the service doesn't tell
         value = super().value(raw, field)
         return [tag for tag in value or () if not tag.startswith(OUR_TAGS)] if field.name == "tags" else value
 
@@ -39,15 +37,18 @@ class NetworkOperations(Operations):
         if field.name != "availability_zone_hints":
             return None
         if self.cloud.zones is None:
-            with explained("list availability zones"):
-                self.cloud.zones = [(zone.resource, zone.name) for zone in self.proxy.availability_zones()]
+            try:
+                with explained("list availability zones"):
+                    self.cloud.zones = [(zone.resource, zone.name) for zone in self.proxy.availability_zones()]
+            except (AccessDenied, NotFound):
+                return None  # the service says it then
         return frozenset(name for of, name in self.cloud.zones if of == self.kind.name)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         # By id: openstacksdk's own object would only send what it believes to be different
         super().update(raw.id, {k: v for k, v in values.items() if k != "tags"})
         if "tags" in values:
-            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags or () if tag.startswith(OUR_TAGS))])
+            self.tag(raw, [*values["tags"], *(tag for tag in raw.tags or () if tag.startswith(OUR_TAGS))])
 
 
 class Networks(NetworkOperations):
@@ -83,8 +84,13 @@ class Networks(NetworkOperations):
         return refused or super().same(raw, field, wanted, live)
 
 
-class _Guarded(NetworkOperations):
+class Guarded(NetworkOperations):
     """Ports that a firewall group may stand before. It isn't carried, and without it they would let in more."""
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        if field.name == "fixed_ips_refs":
+            return same_addresses(self.cloud, wanted, live)
+        return super().same(raw, field, wanted, live)
 
     def hidden(self, raw: Any) -> str | None:
         for group in self.cloud.all(self.cloud.kind("firewall group")):
@@ -94,7 +100,7 @@ class _Guarded(NetworkOperations):
                     f"{self.kind.plural}: {called} is left out: the firewall group {group.name or group.id} guards it, "
                     "which isn't carried."
                 )
-        return None
+        return super().hidden(raw)
 
 
 class Subnets(NetworkOperations):
@@ -126,115 +132,14 @@ class Subnets(NetworkOperations):
 class _OfProject(NetworkOperations):
     """Kinds of which a cloud has too many to list those of all projects, and that nobody else's resources name."""
 
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = getattr(self.proxy, self.kind.plural)(project_id=self.cloud.project_id)
-        return found
+    def asked_for(self) -> dict[str, Any]:
+        return {"project_id": self.cloud.project_id}
 
 
-class Routers(NetworkOperations):
-    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
-        if field.name != "external_gateway_refinfo" or not isinstance(wanted, Mapping) or not live:
-            return super().same(raw, field, wanted, live)
-        there = plain(raw.external_gateway_info)
-        addresses = wanted.get("external_fixed_ips") or []
-        return (
-            wanted["network_id"] == there["network_id"]
-            and (not self.cloud.is_admin or wanted.get("enable_snat", True) == there.get("enable_snat", True))
-            and (not addresses or same_addresses(self.cloud, addresses, there.get("external_fixed_ips") or []))
-        )
-
-    def value(self, raw: Any, field: Field) -> Any:
-        """The gateway's address is the cloud's choice and not carried; translation of addresses is on if not said."""
-        value = super().value(raw, field)
-        if field.name == "external_gateway_refinfo" and value:
-            return {"network_id": value["network_id"]} | (
-                {} if value.get("enable_snat", True) else {"enable_snat": False}
-            )
-        return value
-
-
-class RouterInterfaces(_Guarded):
-    """Ports, for the API; made by way of their router."""
-
-    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
-        if field.name == "fixed_ips_refs":
-            return same_addresses(self.cloud, wanted, live)
-        return super().same(raw, field, wanted, live)
-
-    def listing(self) -> Iterable[Any]:
-        """List the interfaces of the project's routers, whoever made the ports.
-
-        Only those with fixed IPs: a highly available router has others, which aren't anyone's to carry.
-        """
-        routers = self.cloud.own(self.cloud.kind("router"))
-        ports = (port for router in routers for port in self.proxy.ports(device_id=router.id))
-        return [port for port in ports if port.device_owner in INTERFACE_OWNERS]
-
-    def own(self, raw: Any) -> bool:
-        return True
-
-    def value(self, raw: Any, field: Field) -> Any:
-        if field.name == "subnets":
-            return told_subnets(self.cloud, raw.fixed_ips)
-        return super().value(raw, field)
-
-    def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        subnets = told_subnets(self.cloud, values.get("fixed_ips") or [])
-        return values.get("device_id"), values.get("network_id"), subnets
-
-    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """Attach a router with the subnets' gateway addresses, or by way of a port of the wanted addresses.
-
-        A port that an earlier try made and didn't attach is known by its description, and taken.
-        """
-        router, fixed_ips = values["device_id"], values.get("fixed_ips") or []
-        if self._by_subnet(fixed_ips):
-            return self._add_subnets(router, [ip["subnet_id"] for ip in fixed_ips])
-        mark = f"longshore: interface of router {router}"
-        made = self.proxy.ports(network_id=values["network_id"], project_id=self.cloud.project_id, description=mark)
-        port = next((p for p in made if not p.device_id and same_addresses(self.cloud, fixed_ips, p.fixed_ips)), None)
-        if port is None:
-            body = {"network_id": values["network_id"], "fixed_ips": askable(self.cloud, fixed_ips)}
-            # A plain port would get addresses of all automatic subnets; one that is a router's has what it asks for
-            owner = (
-                {"device_owner": INTERFACE_OWNERS[0]} if self._would_get_more(values["network_id"], fixed_ips) else {}
-            )
-            port = self.proxy.create_port(**body, **owner, description=mark)
-        self.proxy.add_interface_to_router(router, None, port.id)
-        return str(port.id)
-
-    def _add_subnets(self, router: str, subnets: list[str]) -> str:
-        """Neutron gives the subnets of IPv6 on one network to one port. An earlier try may have added some."""
-        there = self.proxy.ports(device_id=router) if len(subnets) > 1 else ()
-        port_of = {ip["subnet_id"]: port.id for port in there for ip in port.fixed_ips}
-        for subnet in subnets:
-            if subnet not in port_of:
-                port_of[subnet] = self.proxy.add_interface_to_router(router, subnet)["port_id"]
-        return str(port_of[subnets[0]])
-
-    def _would_get_more(self, network_id: str, fixed_ips: list[Mapping[str, Any]]) -> bool:
-        wanted = {ip["subnet_id"] for ip in fixed_ips}
-        there = [*self.cloud.all(self.cloud.kind("subnet")), *self.cloud.new_subnets.values()]
-        on_network = {subnet.id for subnet in there if subnet.network_id == network_id} - wanted
-        return any(is_in_automatic(self.cloud, subnet) for subnet in on_network)
-
-    def _by_subnet(self, fixed_ips: list[Mapping[str, Any]]) -> bool:
-        """Tell whether the router is to have the gateway address of each: then the router's port can be left to
-        Neutron."""
-        subnets = [self.cloud.subnet(ip["subnet_id"]) for ip in fixed_ips]
-        one = len(fixed_ips) == 1 or (len(fixed_ips) > 1 and all(each and each.ip_version == 6 for each in subnets))
-        return one and all(
-            ip.get("ip_address") in (None, each.gateway_ip if each else None)
-            for ip, each in zip(fixed_ips, subnets, strict=True)
-        )
-
-
-class Ports(_Guarded, _OfProject):
+class Ports(Guarded, _OfProject):
     _elsewhere: dict[str, Any] | None = None
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
-        if field.name == "fixed_ips_refs":
-            return same_addresses(self.cloud, wanted, live)
         if field.name == "allowed_address_pairs":
             # One without a MAC address gets the port's
             wanted = [{"mac_address": raw.mac_address} | {k: v for k, v in pair.items() if v} for pair in wanted]
@@ -245,6 +150,17 @@ class Ports(_Guarded, _OfProject):
         if "fixed_ips" in values:
             values = {**values, "fixed_ips": askable(self.cloud, values["fixed_ips"])}
         return super().create(values, wanted)
+
+    def unmakeable(self, wanted: Resource) -> str | None:
+        """A port on another's network is secured as the network is, whatever its own project wants."""
+        secured = wanted.params.get("is_port_security_enabled") is not False
+        if not secured or self.cloud.is_admin or self._on_own_network(wanted.params):
+            return None
+        networks = self.cloud.find("network", wanted.params["network_ref"])
+        tells = "port-security" in self.cloud.extensions
+        if not tells or all(network.is_port_security_enabled is not False for network in networks):
+            return None
+        return "its network there secures no ports, which only the network's owner may change: all would be let in"
 
     def own(self, raw: Any) -> bool:
         """Tell whether nothing uses a port: a server's ports go with the server, a router's are its interfaces."""
@@ -297,8 +213,12 @@ class Trunks(NetworkOperations):
         return super().project_of(port or raw)
 
 
-class FloatingIps(NetworkOperations):
+class FloatingIps(_OfProject):
     """Another cloud gives another address: which one it stands for is kept as a tag."""
+
+    @property
+    def plural(self) -> str:
+        return "ips"
 
     def own(self, raw: Any) -> bool:
         return super().own(raw) and self.hidden(raw) is None
@@ -333,7 +253,7 @@ class FloatingIps(NetworkOperations):
 
     def key_value(self, raw: Any, name: str) -> Any:
         if name == "floating_ip_address":
-            was = next((tag.removeprefix(ORIGIN) for tag in raw.tags if tag.startswith(ORIGIN)), None)
+            was = next((tag.removeprefix(ORIGIN) for tag in raw.tags or () if tag.startswith(ORIGIN)), None)
             return was or raw.floating_ip_address
         return super().key_value(raw, name)
 
@@ -350,12 +270,16 @@ class FloatingIps(NetworkOperations):
             made = self.proxy.create_ip(**body)
         marked = [f"{ORIGIN}{address}"] if made.floating_ip_address != address else []
         if values.get("tags") or marked:
-            self.set_tags(made, [*(values.get("tags") or ()), *marked])
+            try:
+                self.set_tags(made, [*(values.get("tags") or ()), *marked])
+            except Exception:  # a later import couldn't tell what it stands for, and would make one more
+                self.proxy.delete_ip(made.id)
+                raise
+        if marked:
+            self.cloud.remarks.append(
+                f"floating_ips: {made.floating_ip_address} is in the place of {address}, which can't be had here."
+            )
         return str(made.id)
-
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.proxy.ips(project_id=self.cloud.project_id)
-        return found
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         body = self._body(values)
@@ -374,14 +298,6 @@ class FloatingIps(NetworkOperations):
 class QosPolicies(NetworkOperations):
     """A policy's rules are resources of their own for the API; here they are part of it."""
 
-    _RULES: ClassVar = {
-        "bandwidth_limit": ("qos_bandwidth_limit_rule", ("max_kbps", "max_burst_kbps", "direction")),
-        "dscp_marking": ("qos_dscp_marking_rule", ("dscp_mark",)),
-        "minimum_bandwidth": ("qos_minimum_bandwidth_rule", ("min_kbps", "direction")),
-        "minimum_packet_rate": ("qos_minimum_packet_rate_rule", ("min_kpps", "direction")),
-        "packet_rate_limit": ("qos_packet_rate_limit_rule", ("max_kpps", "max_burst_kpps", "direction")),
-    }
-
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
         if field.name != "rules":
@@ -397,14 +313,13 @@ class QosPolicies(NetworkOperations):
         super().update(raw, {k: v for k, v in values.items() if k != "rules"})
         if "rules" in values:
             for rule in plain(raw.rules):
-                single, _ = self._RULES[rule["type"]]
-                getattr(self.proxy, f"delete_{single}")(rule["id"], raw.id)
+                getattr(self.proxy, f"delete_qos_{rule['type']}_rule")(rule["id"], raw.id)
             self._add(raw.id, values["rules"])
 
     def _add(self, policy_id: str, rules: Iterable[Mapping[str, Any]]) -> None:
         for rule in rules:
-            single, names = self._RULES[rule["type"]]
-            getattr(self.proxy, f"create_{single}")(policy_id, **{n: rule[n] for n in names if n in rule})
+            said = {name: rule[name] for name in QOS_RULES[rule["type"]] if name in rule}
+            getattr(self.proxy, f"create_qos_{rule['type']}_rule")(policy_id, **said)
 
 
 class RbacPolicies(NetworkOperations):
@@ -417,6 +332,10 @@ class RbacPolicies(NetworkOperations):
             return True
         kind = self.cloud.kind(SHAREABLE[raw.object_type]) if raw.object_type in SHAREABLE else None
         return kind is not None and any(each.id == raw.object_id for each in self.cloud.own(kind))
+
+    def unmakeable(self, wanted: Resource) -> str | None:
+        everybody = wanted.params["target_project_ref"] is None
+        return "only an administrator may share with all projects" if everybody and not self.cloud.is_admin else None
 
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)

@@ -27,16 +27,21 @@ class SecurityGroups(NetworkOperations):
         try:
             to_come = self.cloud.rules_to_come.get(values["name"])
             if to_come is not None:
-                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in to_come)]:
+                for rule in [rule for rule in given if not any(self._is(rule, each) for each in to_come)]:
                     self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
                     given.remove(rule)
             if values.get("tags"):
-                self.set_tags(group, values["tags"])
+                self.tag(group, values["tags"])
         except Exception:
             self.proxy.delete_security_group(group.id)
             raise
         self.cloud.given_rules[group.id] = given
         return str(group.id)
+
+    def _is(self, rule: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+        rules = self.cloud.operations(self.cloud.kind("security group rule"))
+        assert isinstance(rules, SecurityGroupRules)
+        return rules.is_given(rule, {**wanted, "security_group_id": rule["security_group_id"]})
 
 
 class SecurityGroupRules(NetworkOperations):
@@ -76,22 +81,18 @@ class SecurityGroupRules(NetworkOperations):
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         given = self.cloud.given_rules.get(values["security_group_id"], [])
-        for rule in given:
-            if _is_given(rule, values):
+        for rule in tuple(given):  # others take theirs at the same time
+            if self.is_given(rule, values):
                 given.remove(rule)
                 return str(rule["id"])
         return str(self.proxy.create_security_group_rule(**values).id)
 
-
-def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Tell whether a rule that the API made by itself (everything out) is the one that is wanted."""
-    if (
-        values.get("direction") != "egress"
-        or (values.get("ether_type") or "IPv4") != rule["ethertype"]
-        or values.get("description")
-    ):
-        return False
-    return not limits_egress(values)
+    def is_given(self, rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+        """Tell whether a rule that the API made by itself is the one that is wanted. Each cloud has its own: everything
+        out as a rule, and whatever else its administrator wants all groups to begin with."""
+        if values.get("description"):  # which no rule can be given later
+            return False
+        return self.key(SecurityGroupRule.existing(**rule)) == self.wanted_key(values)
 
 
 def limits_egress(values: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from longshore.client.calls import part
 from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.rendering import render
+from longshore.web.sorting import offset_of
 from longshore.wording.states import of_status
 
 AT = "/ui/administration"
@@ -94,8 +95,7 @@ async def clean_up(request: Request) -> Response:
 
 async def _left(request: Request, said: list[str]) -> Response:
     found = await request.state.asking.get(list[LeftOver], "/v1/operation/left-overs")
-    text = request.query_params.get("offset", "0")
-    offset = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    offset = offset_of(request)
     return render(
         request,
         "administration/left_overs.html",

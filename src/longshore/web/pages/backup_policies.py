@@ -4,23 +4,23 @@ import asyncio
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
+from longshore.api.backup_policies import BackupPolicy
 from longshore.api.backups import Vault
 from longshore.api.schedules import SchedulePreview
 from longshore.api.schemas import ListedMigration, MigrationCounts, Provider
-from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, told_of
-from longshore.web.page import OF_MANY, Page
+from longshore.web.forms import Form
+from longshore.web.page import OF_MANY, Handler, Page, Question, declare_form, declare_verb, deletes
 from longshore.web.pages.backups import PAGE, PLAYBOOKS
-from longshore.web.rendering import confirm, render
+from longshore.web.rendering import render, show_form
+from longshore.web.things import POLICY
 from longshore.wording.states import of_migration, of_policy, of_stand, of_status
-from longshore.wording.texts import _
+from longshore.wording.texts import _, marked
 
 _POINTS = 200  # rows, of one page
 _FILTER = ("folder", "cluster", "tag", "power", "name")
@@ -50,7 +50,7 @@ _PROPOSED = {
 
 async def one(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    found = await asking.get(BackupPolicyDetails, _path(request))
+    found = await POLICY.read(request)
     ahead = []
     if not found.paused and request.state.visit.may("migration:schedule:preview"):
         body = {"schedule": found.schedule, "policy": found.id}
@@ -75,7 +75,7 @@ async def runs(request: Request) -> Response:
     """Show what was done for a policy, newest first: backups, verifications, copies, trials."""
     asking: ApiClient = request.state.asking
     marker, kind, status = (request.query_params.get(name, "") for name in ("marker", "type", "status"))
-    found = await asking.get(BackupPolicyDetails, _path(request))
+    found = await POLICY.read(request)
     about: dict[str, Any] = {"of": found.id, "type": kind}
     page: dict[str, Any] = {"newest": True, "short": True, "limit": PAGE, "marker": marker, "status": status}
     done, counts = await asyncio.gather(
@@ -102,32 +102,26 @@ async def runs(request: Request) -> Response:
 # Made and changed
 
 
-async def new(request: Request) -> Response:
+async def opened(request: Request) -> Form:
     said = {"which": ["filter"], "source": [request.query_params.get("source", "")]}
-    return await _asked(request, Form(said | {name: [value] for name, value in _PROPOSED.items()}), None, None)
+    return Form(said | {name: [value] for name, value in _PROPOSED.items()})
 
 
-async def create(request: Request) -> Response:
-    said = request.state.form
+async def create(request: Request, said: Form) -> str:
     body = {name: said[name] for name in ("name", "source", "vault")} | _wanted(said)
-    try:
-        made = await request.state.asking.post(BackupPolicy, "/v1/backup-policies", body)
-    except LongshoreError as error:
-        return await _asked(request, said, None, error)
-    return RedirectResponse(f"/ui/backups/policies/{part(made.name)}", 303)
+    made = await request.state.asking.post(BackupPolicy, "/v1/backup-policies", body)
+    return POLICY.at(policy=made.name)
 
 
 async def preview_new(request: Request) -> Response:
-    said = request.state.form
-    seen, trouble = await previewed(request.state.asking, said)
-    return await _asked(request, said, None, trouble, seen)
+    seen, trouble = await previewed(request.state.asking, request.state.form)
+    return await _asked(request, request.state.form, trouble, seen)
 
 
 async def preview_change(request: Request) -> Response:
-    asking, said = request.state.asking, request.state.form
-    found = await asking.get(BackupPolicyDetails, _path(request))
-    seen, trouble = await previewed(asking, said, policy=found.id)
-    return await _asked(request, said, found, trouble, seen)
+    found = await POLICY.read(request)
+    seen, trouble = await previewed(request.state.asking, request.state.form, policy=found.id)
+    return await _asked(request, request.state.form, trouble, seen)
 
 
 async def previewed(asking: ApiClient, said: Form, **of: str) -> tuple[SchedulePreview | None, LongshoreError | None]:
@@ -140,8 +134,8 @@ async def previewed(asking: ApiClient, said: Form, **of: str) -> tuple[ScheduleP
         return None, error
 
 
-async def edit(request: Request) -> Response:
-    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+async def opened_to_change(request: Request) -> Form:
+    found = await POLICY.read(request)
     wanted = found.filter
     said = {
         "which": ["machines" if wanted is None else "filter"],
@@ -151,16 +145,15 @@ async def edit(request: Request) -> Response:
         "n-name": list(found.prove_networks),
         "n-to": list(found.prove_networks.values()),
     }
-    return await _asked(request, Form(said), found, None)
+    return Form(said)
 
 
-async def change(request: Request) -> Response:
+async def change(request: Request, said: Form) -> str:
     """Change a policy by what is other than before, and nothing else.
 
     Machines that are named again would be looked for at the source.
     """
-    asking, said = request.state.asking, request.state.form
-    found = await asking.get(BackupPolicyDetails, _path(request))
+    found = await POLICY.read(request)
     before: dict[str, Any] = {name: getattr(found, name) for name in (*_PROPOSED, *_ELSEWHERE, *PLAYBOOKS)}
     if found.filter is None:
         before["machines"] = found.machines
@@ -168,12 +161,9 @@ async def change(request: Request) -> Response:
         before["filter"] = {name: getattr(found.filter, name) for name in _FILTER}
     body = {name: value for name, value in _wanted(said).items() if name not in before or before[name] != value}
     body |= {name: body[name] or "never" for name in _ENDED if name in body}
-    try:
-        if body:
-            await asking.ask(BackupPolicy, "PATCH", _path(request), body)
-    except LongshoreError as error:
-        return await _asked(request, said, found, error)
-    return _back(request)
+    if body:
+        await request.state.asking.ask(BackupPolicy, "PATCH", POLICY.path_of(request), body)
+    return POLICY.page_of(request)
 
 
 def _wanted(said: Form) -> dict[str, Any]:
@@ -189,13 +179,9 @@ def _wanted(said: Form) -> dict[str, Any]:
 
 
 async def _asked(
-    request: Request,
-    said: Form,
-    changed: BackupPolicyDetails | None,
-    trouble: LongshoreError | None,
-    seen: SchedulePreview | None = None,
+    request: Request, said: Form, trouble: LongshoreError | None, seen: SchedulePreview | None = None
 ) -> Response:
-    """Return the form. `changed`: the policy, if it is there already."""
+    """Return the form: of a new policy, or of the one that the address names."""
     asking: ApiClient = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
@@ -203,81 +189,53 @@ async def _asked(
     # Where a part of a field is wrong (machines.3, filter.name), the whole field is shown to be
     if trouble is not None:
         trouble.field = trouble.field.partition(".")[0]
-    return render(
+    return show_form(
         request,
         "backups/policy_form.html",
-        200 if trouble is None else 400,
-        said=said,
-        p=changed,
+        said,
+        trouble,
+        _FIELDS,
+        None,
+        {"filter": "filter-name"},
+        p=await POLICY.read(request) if "policy" in request.path_params else None,
         seen=seen,
         sources=[(one.name, one.name) for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],
         clouds=[(one.name, one.name) for one in providers if "target" in one.sides],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
-        **told_of(trouble, _FIELDS, called={"filter": "filter-name"}),
     )
 
 
 # Told what to do
 
 
-async def run(request: Request) -> Response:
-    await request.state.asking.post(BackupPolicy, f"{_path(request)}/run")
-    return _back(request)
-
-
-def _paused(paused: bool) -> Any:
+def _paused(paused: bool) -> Handler:
     async def act(request: Request) -> Response:
-        await request.state.asking.ask(BackupPolicy, "PATCH", _path(request), {"paused": paused})
-        return _back(request)
+        await request.state.asking.ask(BackupPolicy, "PATCH", POLICY.path_of(request), {"paused": paused})
+        return POLICY.back(request)
 
     return act
 
 
-async def ask_to_delete(request: Request) -> Response:
-    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
-    told = [
-        _("Its machines aren't backed up by it any more; backups under way go on."),
-        _("Its points stay until somebody deletes them: no rule thins them out any more."),
-    ]
-    back = _page(request)
-    heading = _("Delete the policy %(name)s?") % {"name": found.name}
-    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Delete it"), back=back, kind="danger")
-
-
-async def delete(request: Request) -> Response:
-    await request.state.asking.ask(type(None), "DELETE", _path(request))
-    return RedirectResponse("/ui/backups", 303)
-
-
-# Parts
-
-
-def _back(request: Request) -> RedirectResponse:
-    return RedirectResponse(_page(request), 303)
-
-
-def _page(request: Request) -> str:
-    return f"/ui/backups/policies/{part(request.path_params['policy'])}"
-
-
-def _path(request: Request) -> str:
-    return f"/v1/backup-policies/{part(request.path_params['policy'])}"
-
-
+_DELETE = Question(
+    marked("Delete the policy %(name)s?"),
+    (
+        marked("Its machines aren't backed up by it any more; backups under way go on."),
+        marked("Its points stay until somebody deletes them: no rule thins them out any more."),
+    ),
+    marked("Delete it"),
+    "danger",
+)
 _CHANGES = "migration:backup-policy:change"
 ROUTES = [
-    Page("/backups/new-policy", new, "GET", _CHANGES),
-    Page("/backups/new-policy", create, "POST", _CHANGES, OF_MANY),
+    *declare_form("/backups/new-policy", _CHANGES, _asked, create, opened, OF_MANY),
     Page("/backups/new-policy/preview", preview_new, "POST", _CHANGES, OF_MANY),
-    Page("/backups/policies/{policy}/edit/preview", preview_change, "POST", _CHANGES, OF_MANY),
-    Page("/backups/policies/{policy}", one, "GET"),
-    Page("/backups/policies/{policy}/runs", runs, "GET"),
-    Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
-    Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES, OF_MANY),
-    Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),
-    Page("/backups/policies/{policy}/pause", _paused(True), "POST", _CHANGES),
-    Page("/backups/policies/{policy}/resume", _paused(False), "POST", _CHANGES),
-    Page("/backups/policies/{policy}/delete", ask_to_delete, "GET", _CHANGES),
-    Page("/backups/policies/{policy}/delete", delete, "POST", _CHANGES),
+    Page(POLICY.page, one, "GET"),
+    Page(POLICY.route_of("runs"), runs, "GET"),
+    *declare_form(POLICY.route_of("edit"), _CHANGES, _asked, change, opened_to_change, OF_MANY),
+    Page(POLICY.route_of("edit/preview"), preview_change, "POST", _CHANGES, OF_MANY),
+    *declare_verb(POLICY, "run", _CHANGES),
+    *declare_verb(POLICY, "pause", _CHANGES, does=_paused(True)),
+    *declare_verb(POLICY, "resume", _CHANGES, does=_paused(False)),
+    *declare_verb(POLICY, "delete", _CHANGES, _DELETE, deletes(POLICY, "/backups")),
 ]

@@ -1,23 +1,25 @@
 """Vaults: what they hold, what is done with a point, and machines that are backed up now."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy
-from longshore.api.backups import DeletedPoint, Prunable, Vault, VaultContents, VaultPointDetails, VaultUsage
+from longshore.api.backups import DeletedPoint, Prunable, Vault, VaultContents, VaultUsage
 from longshore.api.schemas import Migration, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form, told_of_each
-from longshore.web.page import Page
+from longshore.web.page import Page, Question, declare_form, declare_verb
 from longshore.web.rendering import confirm, render
-from longshore.web.sorting import links_of, sorted_so
+from longshore.web.sorting import links_of, offset_of, sorted_so
+from longshore.web.things import MIGRATION, VAULT, VAULT_POINT
 from longshore.wording.figures import size
 from longshore.wording.states import of_policy
 from longshore.wording.texts import _, marked
@@ -67,23 +69,16 @@ async def listed(request: Request) -> Response:
 
 async def _held(asking: ApiClient, vault: Vault) -> tuple[VaultContents | None, LongshoreError | None]:
     """Return a page of a vault's contents, or why they can't be read now."""
-    try:
-        return await asking.get(VaultContents, f"/v1/vaults/{part(vault.id)}/contents", limit=1), None
-    except LongshoreError as error:
-        return None, error
+    return await asking.tried(VaultContents, f"/v1/vaults/{part(vault.id)}/contents", limit=1)
 
 
 async def one(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    vault = await asking.get(Vault, _path(request))
-    q, offset = request.query_params.get("q", "").strip(), _offset(request)
+    vault = await VAULT.read(request)
+    q, offset = request.query_params.get("q", "").strip(), offset_of(request)
     sort = request.query_params.get("sort", "")
-    contents, trouble = None, None
-    try:
-        asked = {"machine": q[:255], "sort": sort, "limit": PAGE, "offset": offset}
-        contents = await asking.get(VaultContents, f"{_path(request)}/contents", **asked)
-    except LongshoreError as error:
-        trouble = error
+    asked = {"machine": q[:255], "sort": sort, "limit": PAGE, "offset": offset}
+    contents, trouble = await asking.tried(VaultContents, f"{VAULT.path_of(request)}/contents", **asked)
     return render(
         request,
         "backups/vault.html",
@@ -100,8 +95,8 @@ async def one(request: Request) -> Response:
 
 def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
-        begun = await request.state.asking.post(Migration, f"{_path(request)}/{verb}")
-        return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+        begun = await request.state.asking.post(Migration, f"{VAULT.path_of(request)}/{verb}")
+        return RedirectResponse(MIGRATION.at(migration=begun.id), 303)
 
     return act
 
@@ -110,20 +105,18 @@ async def usage(request: Request) -> Response:
     """Show what a vault holds, and how fast it grows, on a page of its own: all of the vault's objects are listed for
     it."""
     asking: ApiClient = request.state.asking
-    vault, found = await asyncio.gather(
-        asking.get(Vault, _path(request)), asking.get(VaultUsage, f"{_path(request)}/usage")
-    )
+    vault, found = await asyncio.gather(VAULT.read(request), asking.get(VaultUsage, f"{VAULT.path_of(request)}/usage"))
     return render(request, "backups/usage.html", vault=vault, usage=found)
 
 
 async def ask_to_prune(request: Request) -> Response:
-    vault = await request.state.asking.get(Vault, _path(request))
+    vault = await VAULT.read(request)
     told = [
         _("What no point names any more is condemned now, and removed by a prune a day later."),
         _("No point is touched, and backups go on meanwhile."),
     ]
     if request.query_params.get("look"):
-        found = await request.state.asking.get(Prunable, f"{_path(request)}/prunable")
+        found = await request.state.asking.get(Prunable, f"{VAULT.path_of(request)}/prunable")
         figures = {"deleted": found.deleted, "packs": found.packs, "size": size(found.freed), "later": found.condemned}
         told.insert(
             0,
@@ -131,7 +124,7 @@ async def ask_to_prune(request: Request) -> Response:
             % figures,
         )
     heading = _("Prune %(name)s?") % {"name": vault.name}
-    back = _page(request)
+    back = VAULT.page_of(request)
     return confirm(request, heading, told=told, does=f"{back}/prune", said=_("Prune it"), back=back)
 
 
@@ -139,10 +132,7 @@ async def ask_to_prune(request: Request) -> Response:
 
 
 async def point(request: Request) -> Response:
-    asking: ApiClient = request.state.asking
-    vault, found = await asyncio.gather(
-        asking.get(Vault, _path(request)), asking.get(VaultPointDetails, _point_path(request))
-    )
+    vault, found = await asyncio.gather(VAULT.read(request), VAULT_POINT.read(request))
     disks = {disk["key"]: disk for disk in found.machine["disks"]}
     return render(
         request,
@@ -153,62 +143,60 @@ async def point(request: Request) -> Response:
     )
 
 
-async def ask_to_delete(request: Request) -> Response:
-    found = await request.state.asking.get(VaultPointDetails, _point_path(request))
-    told = [
+_DELETE = Question(
+    marked("Delete the point of %(name)s?"),
+    # Its whole name stands in it: which of a machine's points goes can be seen
+    lambda point: [
+        point.name,
         _("The machine can't be restored as it was at this moment any more."),
         _("No other point needs it. What only it named is freed when the vault is pruned."),
-    ]
-    heading = _("Delete the point of %(name)s?") % {"name": found.machine_name}
-    back = f"{_page(request)}/points/{part(found.name)}"
-    does = f"{_page(request)}/delete/{part(found.name)}"
-    # Its whole name stands in it: which of a machine's points goes can be seen
-    return confirm(request, heading, told=[found.name, *told], does=does, said=_("Delete it"), back=back, kind="danger")
+    ],
+    marked("Delete it"),
+    "danger",
+)
 
 
 async def delete(request: Request) -> Response:
-    await request.state.asking.ask(DeletedPoint, "DELETE", _point_path(request))
-    return RedirectResponse(_page(request), 303)
+    await request.state.asking.ask(DeletedPoint, "DELETE", VAULT_POINT.path_of(request))
+    return VAULT.back(request)
 
 
 # Backups
 
 
-async def new(request: Request) -> Response:
-    asked = request.query_params
-    said = Form({name: asked.getlist(name) for name in ("source", "machine", "vault")})
-    return await _asked(request, said, said.all("machine"), 0, {})
+async def opened(request: Request) -> Form:
+    return Form({name: request.query_params.getlist(name) for name in ("source", "machine", "vault")})
 
 
-async def create(request: Request) -> Response:
+async def create(request: Request, said: Form) -> str | Response:
     """Begin a backup of each machine by itself: one that can't be backed up is told, and stands in no other's way."""
-    asking, said = request.state.asking, request.state.form
     begun: list[Migration] = []
     refused: dict[str, LongshoreError] = {}
     for machine in said.all("machine"):
         wanted = {"quiesce": bool(said["quiesce"]), **{name: said[name] for name in PLAYBOOKS if said[name]}}
         body = {"machine": machine, "source": said["source"], "vault": said["vault"], "request": wanted}
         try:
-            begun.append(await asking.post(Migration, "/v1/backups", body))
+            begun.append(await request.state.asking.post(Migration, "/v1/backups", body))
         except LongshoreError as error:
             refused[machine] = error
     if begun and not refused:
-        at = f"migrations/{part(begun[0].id)}" if len(begun) == 1 else "jobs"
-        return RedirectResponse(f"/ui/{at}", 303)
-    return await _asked(request, said, list(refused) or said.all("machine"), len(begun), refused)
+        return MIGRATION.at(migration=begun[0].id) if len(begun) == 1 else "/ui/jobs"
+    return await _asked(request, said, None, len(begun), refused)
 
 
 async def _asked(
     request: Request,
     said: Form,
-    chosen: list[str],
-    begun: int,
-    refused: dict[str, LongshoreError],
+    _trouble: LongshoreError | None,
+    begun: int = 0,
+    refused: Mapping[str, LongshoreError] = MappingProxyType({}),
 ) -> Response:
+    """Return the form for what is chosen; once some have begun, for those that were refused."""
     asking: ApiClient = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )
+    chosen = list(refused) or said.all("machine")
     names: dict[str, str] = {}
     trouble: LongshoreError | None = None
     if chosen and said["source"]:
@@ -232,36 +220,14 @@ async def _asked(
     )
 
 
-# Parts
-
-
-def _path(request: Request) -> str:
-    return f"/v1/vaults/{part(request.path_params['vault'])}"
-
-
-def _point_path(request: Request) -> str:
-    return f"{_path(request)}/points/{part(request.path_params['point'])}"
-
-
-def _page(request: Request) -> str:
-    return f"/ui/backups/vaults/{part(request.path_params['vault'])}"
-
-
-def _offset(request: Request) -> int:
-    said = request.query_params.get("offset", "0")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
-
-
 ROUTES = [
     Page("/backups", listed, "GET"),
-    Page("/backups/new", new, "GET", "migration:backup:create"),
-    Page("/backups/new", create, "POST", "migration:backup:create"),
+    *declare_form("/backups/new", "migration:backup:create", _asked, create, opened),
     Page("/backups/vaults/{vault}", one, "GET"),
     Page("/backups/vaults/{vault}/verify", _does("verify"), "POST", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/usage", usage, "GET"),
     Page("/backups/vaults/{vault}/prune", ask_to_prune, "GET", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/prune", _does("prune"), "POST", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/points/{point:path}", point, "GET"),
-    Page("/backups/vaults/{vault}/delete/{point:path}", ask_to_delete, "GET", "migration:vault:keep"),
-    Page("/backups/vaults/{vault}/delete/{point:path}", delete, "POST", "migration:vault:keep"),
+    *declare_verb(VAULT_POINT, "delete", "migration:vault:keep", _DELETE, delete),
 ]

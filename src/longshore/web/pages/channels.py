@@ -7,11 +7,12 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.channels import Channel
 from longshore.client.calls import part
-from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.channel import ChannelKind, Occasion, Tls
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import confirm, render
+from longshore.web.forms import Form, whole
+from longshore.web.page import Page, declare_form
+from longshore.web.rendering import confirm, show_form
+from longshore.web.things import one_of
 from longshore.web.visit import Visit
 from longshore.wording.texts import _, marked
 
@@ -46,23 +47,17 @@ _SERVER = ("host", "port", "sender", "to", "tls", "user")
 _FIELDS = (*_TEXTS, *_SECRETS, *_SERVER, "occasions")
 
 
-async def listed(request: Request) -> Response:
-    """Show the channels, how telling has gone, and a form for another one."""
+async def opened(_request: Request) -> Form:
     on = [one.value for one in Occasion]
-    new: dict[str, list[str]] = {"kind": ["webhook"], "waits_after": ["30m"], "occasions": on, "tls": ["starttls"]}
-    return await _shown(request, Form(new), None)
+    return Form({"kind": ["webhook"], "waits_after": ["30m"], "occasions": on, "tls": ["starttls"]})
 
 
-async def create(request: Request) -> Response:
-    said: Form = request.state.form
-    try:
-        await request.state.asking.ask(Channel, "POST", "/v1/channels", _body(said))
-    except LongshoreError as error:
-        return await _shown(request, said, error)
-    return RedirectResponse(AT, 303)
+async def create(request: Request, said: Form) -> str:
+    await request.state.asking.ask(Channel, "POST", "/v1/channels", _body(said))
+    return AT
 
 
-async def ask_to_change(request: Request) -> Response:
+async def opened_to_change(request: Request) -> Form:
     channel = await _one(request, request.query_params.get("channel", ""))
     texts = {"name": channel.name, "kind": channel.kind.value, "quiet": channel.quiet or ""}
     texts |= {
@@ -71,23 +66,18 @@ async def ask_to_change(request: Request) -> Response:
     }
     if channel.mail is not None:
         texts |= {name: str(value) for name, value in channel.mail.model_dump(mode="json").items() if value is not None}
-    was = {name: [text] for name, text in texts.items()}
-    return await _shown(request, Form({**was, "occasions": [one.value for one in channel.occasions]}), None, channel)
+    was = {name: [text] for name, text in texts.items()} | {"channel": [channel.id]}
+    return Form({**was, "occasions": [one.value for one in channel.occasions]})
 
 
-async def change(request: Request) -> Response:
+async def change(request: Request, said: Form) -> str:
     """Change a channel as its form says. Of its secrets those that are given; the others stay."""
-    said: Form = request.state.form
     channel = await _one(request, said["channel"])
-    try:
-        body = _body(Form({**said.fields, "kind": [channel.kind.value]}))
-        body |= {"quiet": said["quiet"], "digest": said["digest"] or 0}
-        fixed = ("name", "kind")
-        changed = {name: value for name, value in body.items() if name not in fixed}
-        await request.state.asking.ask(Channel, "PATCH", f"/v1/channels/{part(channel.id)}", changed, **_more(request))
-    except LongshoreError as error:
-        return await _shown(request, said, error, channel)
-    return RedirectResponse(AT, 303)
+    body = _body(Form({**said.fields, "kind": [channel.kind.value]}))
+    body |= {"quiet": said["quiet"], "digest": said["digest"] or 0}
+    changed = {name: value for name, value in body.items() if name not in ("name", "kind")}
+    await request.state.asking.ask(Channel, "PATCH", f"/v1/channels/{part(channel.id)}", changed, **_more(request))
+    return AT
 
 
 async def test(request: Request) -> Response:
@@ -97,7 +87,7 @@ async def test(request: Request) -> Response:
     try:
         await request.state.asking.ask(type(None), "POST", path, None, **_more(request))
     except LongshoreError as error:
-        return await _shown(request, Form({}), error)
+        return await _shown(request, Form(), error)
     return RedirectResponse(f"{AT}?tested=yes", 303)
 
 
@@ -123,10 +113,7 @@ async def remove(request: Request) -> Response:
 
 
 async def _one(request: Request, id_: str) -> Channel:
-    for channel in await _all(request):
-        if channel.id == id_:
-            return channel
-    raise NotFound(_("There is no such channel any more."))
+    return one_of(await _all(request), id_, _("There is no such channel any more."))
 
 
 async def _all(request: Request) -> list[Channel]:
@@ -139,16 +126,21 @@ def _more(request: Request) -> dict[str, Any]:
     return {"all_projects": True} if visit.everything and visit.may(_EVERYBODYS) else {}
 
 
+async def _shown_to_change(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    return await _shown(request, said, trouble, await _one(request, said["channel"]))
+
+
 async def _shown(
     request: Request, said: Form, trouble: LongshoreError | None, changed: Channel | None = None
 ) -> Response:
-    """Show the channels and a form: of a new one, or of the one that is changed."""
-    return render(
+    """Show the channels, how telling has gone, and a form: of a new one, or of the one that is changed."""
+    return show_form(
         request,
         "channels/listed.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
+        _FIELDS,
         channels=await _all(request),
-        said=said,
         changed=changed,
         chosen=said.all("occasions"),
         kind_of={kind: _(text) for kind, text in _KINDS.items()},
@@ -156,7 +148,6 @@ async def _shown(
         kinds=[(kind.value, _(text)) for kind, text in _KINDS.items() if kind is not ChannelKind.COMMAND],
         ways=[(tls.value, _(text)) for tls, text in _TLS.items()],
         tested=request.query_params.get("tested") == "yes",
-        **told_of(trouble, _FIELDS),
     )
 
 
@@ -170,18 +161,16 @@ def _body(said: Form) -> dict[str, Any]:
     if said["kind"] == ChannelKind.MAIL.value:
         server: dict[str, Any] = {name: said[name] for name in _SERVER if said[name]}
         if "port" in server:
-            if not (said["port"].isascii() and said["port"].isdecimal()) or len(said["port"]) > 5:
+            server["port"] = whole(said["port"])
+            if server["port"] is None:
                 raise InvalidInput(_("That isn't a port."), field="port")
-            server["port"] = int(said["port"])
         body["mail"] = server
     return body
 
 
 ROUTES = [
-    Page("/channels", listed, "GET"),
-    Page("/channels", create, "POST", _SETS),
-    Page("/channels/change", ask_to_change, "GET", _SETS),
-    Page("/channels/change", change, "POST", _SETS),
+    *declare_form("/channels", _SETS, _shown, create, opened, seen_by_all=True),
+    *declare_form("/channels/change", _SETS, _shown_to_change, change, opened_to_change),
     Page("/channels/test", test, "POST", _SETS),
     Page("/channels/remove", ask_to_remove, "GET", _SETS),
     Page("/channels/remove", remove, "POST", _SETS),

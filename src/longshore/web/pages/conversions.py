@@ -3,16 +3,16 @@
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.schemas import Migration
-from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import LandingMode, MigrationType
 from longshore.model.status import Status
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import render
+from longshore.web.forms import Form
+from longshore.web.page import declare_form
+from longshore.web.rendering import show_form
+from longshore.web.things import MIGRATION
 
 
 def weighed(migration: Migration) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -30,33 +30,17 @@ def may_convert(migration: Migration) -> bool:
     return done and landed == LandingMode.AS_IS.value and not result.get("converted_by")
 
 
-async def ask(request: Request) -> Response:
-    return await _shown(request, Form({}), None)
-
-
-async def convert(request: Request) -> Response:
+async def convert(request: Request, said: Form) -> str:
     """Begin a conversion. Passphrases of its disks are sealed by the service, and come back in no page."""
-    said = request.state.form
     keys = [line for line in said.exact("guest_keys").split("\n") if line]
-    try:
-        body = {"accept": said["accept"].split(), "guest_keys": keys}
-        begun = await request.state.asking.post(Migration, f"{_path(request)}/convert", body)
-    except LongshoreError as error:
-        return await _shown(request, said, error)
-    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+    body = {"accept": said["accept"].split(), "guest_keys": keys}
+    begun = await request.state.asking.post(Migration, f"{MIGRATION.path_of(request)}/convert", body)
+    return MIGRATION.at(migration=begun.id)
 
 
 async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    migration = await request.state.asking.get(Migration, _path(request))
-    status, told = 200 if trouble is None else 400, told_of(trouble, ("guest_keys", "accept"))
-    return render(request, "migrations/convert.html", status, m=migration, said=said, **told)
+    migration = await MIGRATION.read(request)
+    return show_form(request, "migrations/convert.html", said, trouble, ("guest_keys", "accept"), m=migration)
 
 
-def _path(request: Request) -> str:
-    return f"/v1/migrations/{part(request.path_params['migration'])}"
-
-
-ROUTES = [
-    Page("/migrations/{migration}/convert", ask, "GET", "migration:migration:convert"),
-    Page("/migrations/{migration}/convert", convert, "POST", "migration:migration:convert"),
-]
+ROUTES = declare_form(MIGRATION.route_of("convert"), "migration:migration:convert", _shown, convert)

@@ -3,98 +3,73 @@
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Provider
-from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import render
+from longshore.web.forms import Form
+from longshore.web.page import declare_form
+from longshore.web.rendering import show_form
+from longshore.web.things import REPLICA
 
 _ACCEPTED = ("guest-converted",)  # what stands against a failback, and may be taken upon oneself
 _SPARE = 3  # lines for networks
 
 
-async def ask_to_fail_back(request: Request) -> Response:
-    return await _way_back(request, Form({}), None)
-
-
-async def fail_back(request: Request) -> Response:
-    said = request.state.form
+async def fail_back(request: Request, said: Form) -> str:
     body = {"new_machine": said["where"] == "new", "accept": said.all("accept")}
-    try:
-        await request.state.asking.post(Replica, f"{_path(request)}/failback", body)
-    except LongshoreError as error:
-        return await _way_back(request, said, error)
-    return _back(request)
+    await request.state.asking.post(Replica, f"{REPLICA.path_of(request)}/failback", body)
+    return REPLICA.page_of(request)
 
 
 async def _way_back(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     replica, providers = await _both(request)
-    targets = {one.name for one in providers if "target" in one.sides}
-    return render(
+    return show_form(
         request,
         "replicas/failback.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
         r=replica,
-        to_openstack=replica.source in targets,
-        said=said,
+        to_openstack=replica.source in {one.name for one in providers if "target" in one.sides},
         acceptable=[*said.all("accept"), *([trouble.code] if trouble and trouble.code in _ACCEPTED else [])],
         accepted=said.all("accept"),
-        trouble=trouble,
     )
 
 
-async def ask_to_reprotect(request: Request) -> Response:
-    replica, _providers = await _both(request)
+async def opened(request: Request) -> Form:
+    replica = await REPLICA.read(request)
     networks = {there: here for here, there in replica.request.networks.items()}
-    said = {"target": [replica.source], "n-name": list(networks), "n-to": list(networks.values())}
-    return await _reprotected(request, Form(said), None)
+    return Form({"target": [replica.source], "n-name": list(networks), "n-to": list(networks.values())})
 
 
-async def reprotect(request: Request) -> Response:
-    said = request.state.form
+async def reprotect(request: Request, said: Form) -> str:
     body = {"target": said["target"] or None, "networks": said.pairs("n-name", "n-to")}
-    try:
-        made = await request.state.asking.post(Replica, f"{_path(request)}/reprotect", body)
-    except LongshoreError as error:
-        return await _reprotected(request, said, error)
-    return RedirectResponse(f"/ui/replicas/{part(made.id)}", 303)
+    made = await request.state.asking.post(Replica, f"{REPLICA.path_of(request)}/reprotect", body)
+    return REPLICA.at(replica=made.id)
 
 
 async def _reprotected(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     replica, providers = await _both(request)
-    return render(
+    return show_form(
         request,
         "replicas/reprotect.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
+        ("target",),
         r=replica,
-        said=said,
         targets=[(one.name, one.name) for one in providers if "target" in one.sides and one.name != replica.target],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
-        **told_of(trouble, ("target",)),
     )
 
 
 async def _both(request: Request) -> tuple[Replica, list[Provider]]:
     asking: ApiClient = request.state.asking
-    return await asyncio.gather(asking.get(Replica, _path(request)), asking.get(list[Provider], "/v1/providers"))
-
-
-def _back(request: Request) -> RedirectResponse:
-    return RedirectResponse(f"/ui/replicas/{part(request.path_params['replica'])}", 303)
-
-
-def _path(request: Request) -> str:
-    return f"/v1/replicas/{part(request.path_params['replica'])}"
+    return await asyncio.gather(REPLICA.read(request), asking.get(list[Provider], "/v1/providers"))
 
 
 ROUTES = [
-    Page("/replicas/{replica}/failback", ask_to_fail_back, "GET", "migration:replica:failover"),
-    Page("/replicas/{replica}/failback", fail_back, "POST", "migration:replica:failover"),
-    Page("/replicas/{replica}/reprotect", ask_to_reprotect, "GET", "migration:replica:create"),
-    Page("/replicas/{replica}/reprotect", reprotect, "POST", "migration:replica:create"),
+    *declare_form(REPLICA.route_of("failback"), "migration:replica:failover", _way_back, fail_back),
+    *declare_form(REPLICA.route_of("reprotect"), "migration:replica:create", _reprotected, reprotect, opened),
 ]

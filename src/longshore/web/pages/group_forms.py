@@ -5,63 +5,53 @@ import shlex
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.groups import Group
 from longshore.api.replicas import Replica
-from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, refused_at
-from longshore.web.page import OF_MANY, Page
-from longshore.web.pages.groups import AT, CHANGES, back, path_of
+from longshore.web.forms import Form, refused_at, whole
+from longshore.web.page import OF_MANY, declare_form
+from longshore.web.pages.groups import CHANGES
 from longshore.web.rendering import render
+from longshore.web.things import GROUP
 from longshore.wording.states import of_replica
 from longshore.wording.texts import _
 
 
-async def new(request: Request) -> Response:
-    return await _asked(request, Form({}), None, None)
+async def create(request: Request, said: Form) -> str:
+    body = {"name": said["name"], "members": _tiers(said), "gates": _gates(said, None)}
+    return GROUP.at(group=(await request.state.asking.post(Group, "/v1/replica-groups", body)).name)
 
 
-async def create(request: Request) -> Response:
-    said = request.state.form
-    try:
-        body = {"name": said["name"], "members": _tiers(said), "gates": _gates(said, None)}
-        made = await request.state.asking.post(Group, "/v1/replica-groups", body)
-    except LongshoreError as error:
-        return await _asked(request, said, None, error)
-    return RedirectResponse(f"{AT}/{part(made.name)}", 303)
+async def show_change(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    return await _asked(request, said, trouble, await GROUP.read(request))
 
 
-async def edit(request: Request) -> Response:
-    found = await request.state.asking.get(Group, path_of(request))
+async def opened(request: Request) -> Form:
+    found = await GROUP.read(request)
     pauses = [f"{tier}={gate.pause:.0f}s" for tier, gate in sorted(found.gates.items()) if gate.pause]
     commands = [f"{tier}={shlex.join(gate.command)}" for tier, gate in sorted(found.gates.items()) if gate.command]
     said = {f"tier-{member.replica}": [str(member.tier)] for member in found.members}
-    said |= {"pauses": ["\n".join(pauses)], "commands": ["\n".join(commands)]}
-    return await _asked(request, Form(said), found, None)
+    return Form(said | {"pauses": ["\n".join(pauses)], "commands": ["\n".join(commands)]})
 
 
-async def change(request: Request) -> Response:
+async def change(request: Request, said: Form) -> str:
     """Change a group as the form says.
 
     Machines that it hasn't shown, such as one that has joined meanwhile, stay as they are.
     """
-    said = request.state.form
-    found = await request.state.asking.get(Group, path_of(request))
-    try:
-        shown = {name.removeprefix("tier-") for name in said.fields if name.startswith("tier-")}
-        gates = _gates(said, found)
-        body = {
-            "members": dict.fromkeys(shown & {one.replica for one in found.members}) | _tiers(said),
-            "gates": dict.fromkeys(found.gates) | gates,
-        }
-        await request.state.asking.ask(Group, "PATCH", path_of(request), body)
-    except LongshoreError as error:
-        return await _asked(request, said, found, error)
-    return back(request)
+    found = await GROUP.read(request)
+    shown = {name.removeprefix("tier-") for name in said.fields if name.startswith("tier-")}
+    gates = _gates(said, found)
+    body = {
+        "members": dict.fromkeys(shown & {one.replica for one in found.members}) | _tiers(said),
+        "gates": dict.fromkeys(found.gates) | gates,
+    }
+    await request.state.asking.ask(Group, "PATCH", GROUP.path_of(request), body)
+    return GROUP.page_of(request)
 
 
 def _tiers(said: Form) -> dict[str, int]:
@@ -102,8 +92,8 @@ def _lines(said: Form, field: str) -> dict[int, str]:
 
 
 def _tier(text: str) -> int | None:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else MOST_TIERS + 1
-    return number if number <= MOST_TIERS else None
+    number = whole(text)
+    return None if number is None or number > MOST_TIERS else number
 
 
 def _words(command: str) -> list[str]:
@@ -113,7 +103,9 @@ def _words(command: str) -> list[str]:
         raise InvalidInput(_("A quotation mark of a command isn't closed."), field="commands") from None
 
 
-async def _asked(request: Request, said: Form, changed: Group | None, trouble: LongshoreError | None) -> Response:
+async def _asked(
+    request: Request, said: Form, trouble: LongshoreError | None, changed: Group | None = None
+) -> Response:
     """Return the form. `changed`: the group, if it is there already."""
     asking: ApiClient = request.state.asking
     replicas, groups = await asyncio.gather(
@@ -146,8 +138,6 @@ def _field(refused: str) -> str:
 
 
 ROUTES = [
-    Page("/replicas/new-group", new, "GET", CHANGES),
-    Page("/replicas/new-group", create, "POST", CHANGES, OF_MANY),
-    Page("/replicas/groups/{group}/edit", edit, "GET", CHANGES),
-    Page("/replicas/groups/{group}/edit", change, "POST", CHANGES, OF_MANY),
+    *declare_form("/replicas/new-group", CHANGES, _asked, create, largest=OF_MANY),
+    *declare_form(GROUP.route_of("edit"), CHANGES, show_change, change, opened, OF_MANY),
 ]

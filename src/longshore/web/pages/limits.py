@@ -8,13 +8,14 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Limit, PlanSummary, Provider
 from longshore.client.calls import part
-from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.limit import LimitOf
 from longshore.model.quantities import parse_rate, write_size
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import confirm, render
+from longshore.web.forms import Form, whole
+from longshore.web.page import Page, declare_form
+from longshore.web.rendering import confirm, show_form
+from longshore.web.things import one_of
 from longshore.web.visit import Visit
 from longshore.wording.texts import _, marked
 
@@ -40,36 +41,32 @@ _SHORT = {
 _FIELDS = ("of", "provider", "name", "plan", "at_once", "bytes_per_second")
 
 
-async def listed(request: Request) -> Response:
-    """Show the limits, with one of them in the form, if it is to be changed."""
+async def opened(request: Request) -> Form:
+    """Return the form for a new limit, or for the one that is to be changed."""
     if not (id_ := request.query_params.get("limit", "")):
-        return await _shown(request, Form({}), None)
+        return Form()
     limit = await _one(request, id_)
     plans = {one.name: one.id for one in await request.state.asking.get(list[PlanSummary], "/v1/plans")}
     rate = write_size(limit.bytes_per_second) if limit.bytes_per_second else ""
     figures = {"at_once": str(limit.at_once or ""), "bytes_per_second": rate}
     said = {"of": limit.of.value, "provider": limit.provider_id or "", "name": limit.name or "", **figures}
     said |= {"plan": plans.get(limit.plan or "", ""), "everybodys": "yes" if limit.project_id is None else ""}
-    return await _shown(request, Form({name: [value] for name, value in said.items()}), None)
+    return Form({name: [value] for name, value in said.items()})
 
 
-async def put(request: Request) -> Response:
+async def put(request: Request, said: Form) -> str:
     """Set a new limit, or other figures of one that is there: what is left empty doesn't limit."""
-    asking, said = request.state.asking, request.state.form
-    try:
-        of = said["of"]
-        body: dict[str, Any] = {
-            "of": of,
-            "at_once": _count(said["at_once"]),
-            "bytes_per_second": _rate(said["bytes_per_second"].strip()),
-        }
-        named = {"provider": of not in ("plan", "project"), "name": of in ("host", "datastore"), "plan": of == "plan"}
-        body |= {name: said[name] or None for name, meant in named.items() if meant}
-        more = {"all_projects": True} if said["everybodys"] else {}
-        await asking.ask(Limit, "PUT", "/v1/limits", body, **more)
-    except LongshoreError as error:
-        return await _shown(request, said, error)
-    return RedirectResponse(AT, 303)
+    of = said["of"]
+    body: dict[str, Any] = {
+        "of": of,
+        "at_once": _count(said["at_once"]),
+        "bytes_per_second": _rate(said["bytes_per_second"].strip()),
+    }
+    named = {"provider": of not in ("plan", "project"), "name": of in ("host", "datastore"), "plan": of == "plan"}
+    body |= {name: said[name] or None for name, meant in named.items() if meant}
+    more = {"all_projects": True} if said["everybodys"] else {}
+    await request.state.asking.ask(Limit, "PUT", "/v1/limits", body, **more)
+    return AT
 
 
 async def ask_to_remove(request: Request) -> Response:
@@ -91,10 +88,7 @@ async def remove(request: Request) -> Response:
 
 
 async def _one(request: Request, id_: str) -> Limit:
-    for limit in await _all(request):
-        if limit.id == id_:
-            return limit
-    raise NotFound(_("There is no such limit any more."))
+    return one_of(await _all(request), id_, _("There is no such limit any more."))
 
 
 async def _all(request: Request) -> list[Limit]:
@@ -116,22 +110,23 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         "name": _("Name the host or the datastore."),
     }
     visit: Visit = request.state.visit
-    return render(
+    return show_form(
         request,
         "administration/limits.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
+        _FIELDS,
+        plain,
         limits=limits,
         may_change=lambda one: one.project_id is None if visit.everything else one.project_id in _changes(visit),
         may_remove=lambda one: visit.may(_EVERYBODYS) or one.project_id == visit.project_id,
         changing="limit" in request.query_params,
         of={of: _(text) for of, text in _SHORT.items()},
         which=_called,
-        said=said,
         kinds=[(of.value, _(text)) for of, text in _OF.items()],
         providers=[("", _("Not decided")), *((one.id, one.name) for one in providers if "vault" not in one.sides)],
         plans=[("", _("Not decided")), *((one.id, one.name) for one in plans)],
         may_for_all=not request.app.state.door.alone and visit.may(_EVERYBODYS),
-        **told_of(trouble, _FIELDS, plain),
     )
 
 
@@ -147,9 +142,9 @@ def _called(limit: Limit) -> str:
 def _count(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+    if (count := whole(text)) is None:
         raise InvalidInput(_("That isn't a number of jobs: 1 or more."), field="at_once")
-    return int(text)
+    return count
 
 
 def _rate(text: str) -> int | None:
@@ -161,8 +156,7 @@ def _rate(text: str) -> int | None:
 
 
 ROUTES = [
-    Page("/administration/limits", listed, "GET"),
-    Page("/administration/limits", put, "POST", _SETS),
+    *declare_form("/administration/limits", _SETS, _shown, put, opened, seen_by_all=True),
     Page("/administration/limits/remove", ask_to_remove, "GET", _SETS),
     Page("/administration/limits/remove", remove, "POST", _SETS),
 ]

@@ -1,6 +1,8 @@
 """The machines of a source: listed, searched, sorted, looked at and looked into; those that nothing protects; its
 volumes."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,17 +11,14 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import Folder, MachinePage, UnprotectedPage, WeighedMachine
 from longshore.api.schemas import LastMove, Migration, PlanSummary, Provider
-from longshore.client.calls import part
-from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
 from longshore.web.asking import ApiClient
-from longshore.web.folders import tree_of
 from longshore.web.page import Page
-from longshore.web.pages.providers import path_of
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv
-from longshore.web.sorting import links_of
+from longshore.web.sorting import links_of, offset_of
+from longshore.web.things import MIGRATION, PROVIDER
 from longshore.wording.states import of_severity, of_status
 from longshore.wording.texts import marked
 
@@ -42,19 +41,17 @@ _SHEET = (
 
 async def machines(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, path_of(request))
-    q, offset = request.query_params.get("q", ""), _offset(request)
+    provider = await PROVIDER.read(request)
+    q, offset = request.query_params.get("q", ""), offset_of(request)
     anew = request.query_params.get("anew") == "yes"
     sort = request.query_params.get("sort", "")
-    page, trouble = None, None
-    folders: list[Folder] = []
-    try:
-        path = f"{path_of(request)}/inventory/machines"
-        page = await asking.get(MachinePage, path, q=q, limit=PAGE, offset=offset, anew=anew, sort=sort)
-        folders = await asking.get(list[Folder], f"{path_of(request)}/inventory/folders")
-    except LongshoreError as error:
-        trouble = error
-    at = f"/ui/providers/{part(request.path_params['provider'])}/machines"
+    path = f"{PROVIDER.path_of(request)}/inventory"
+    of_page = {"q": q, "limit": PAGE, "offset": offset, "anew": anew, "sort": sort}
+    page, trouble = await asking.tried(MachinePage, f"{path}/machines", **of_page)
+    folders = None
+    if page is not None:
+        folders, trouble = await asking.tried(list[Folder], f"{path}/folders")
+    at = PROVIDER.address_of("machines", request)
     if anew and trouble is None:
         same = urlencode({name: said for name, said in (("q", q), ("sort", sort)) if said})
         return RedirectResponse(f"{at}?{same}" if same else at, 303)
@@ -74,7 +71,7 @@ async def machines(request: Request) -> Response:
         fields=FIELDS,
         sort=sort,
         sorts=links_of(request, _SORTED),
-        folders=tree_of([(one.path, one.machines) for one in folders]),
+        folders=_tree_of([(one.path, one.machines) for one in folders or ()]),
         last=last,
         of_status=of_status,
     )
@@ -86,7 +83,7 @@ async def machines_as_csv(request: Request) -> Response:
     found: list[Machine] = []
     asked = {"q": request.query_params.get("q", ""), "sort": request.query_params.get("sort", ""), "limit": _AT_ONCE}
     while True:
-        path = f"{path_of(request)}/inventory/machines"
+        path = f"{PROVIDER.path_of(request)}/inventory/machines"
         page = await asking.get(MachinePage, path, offset=len(found), **asked)
         found += page.machines
         if len(found) >= page.total or not page.machines:
@@ -103,15 +100,10 @@ def _in_sheet(m: Machine) -> tuple[Any, ...]:
 async def unprotected(request: Request) -> Response:
     """Show the machines that have neither a replica nor a good backup by a policy that runs."""
     asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, path_of(request))
-    q, offset = request.query_params.get("q", ""), _offset(request)
-    anew = request.query_params.get("anew") == "yes"
-    page, trouble = None, None
-    try:
-        path = f"{path_of(request)}/unprotected"
-        page = await asking.get(UnprotectedPage, path, q=q, limit=PAGE, offset=offset, anew=anew)
-    except LongshoreError as error:
-        trouble = error
+    provider = await PROVIDER.read(request)
+    q, offset = request.query_params.get("q", ""), offset_of(request)
+    of_page = {"q": q, "limit": PAGE, "offset": offset, "anew": request.query_params.get("anew") == "yes"}
+    page, trouble = await asking.tried(UnprotectedPage, f"{PROVIDER.path_of(request)}/unprotected", **of_page)
     return render(
         request,
         "providers/unprotected.html",
@@ -135,21 +127,17 @@ async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> 
 
 async def volumes(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, path_of(request))
-    found, trouble = [], None
-    try:
-        found = await asking.get(list[Machine], f"{path_of(request)}/volumes")
-    except LongshoreError as error:
-        trouble = error
+    provider = await PROVIDER.read(request)
+    found, trouble = await asking.tried(list[Machine], f"{PROVIDER.path_of(request)}/volumes")
     status = 200 if trouble is None else 400
-    return render(request, "providers/volumes.html", status, provider=provider, volumes=found, trouble=trouble)
+    return render(request, "providers/volumes.html", status, provider=provider, volumes=found or [], trouble=trouble)
 
 
 async def machine(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, path_of(request))
+    provider = await PROVIDER.read(request)
     word = request.path_params["machine"]
-    weighed = await asking.get(WeighedMachine, f"{path_of(request)}/concerns", machine=word)
+    weighed = await asking.get(WeighedMachine, f"{PROVIDER.path_of(request)}/concerns", machine=word)
     found = weighed.machine
     plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
     last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
@@ -171,15 +159,45 @@ async def inspect(request: Request) -> Response:
 
     The findings are on the page of the migration by which that is watched.
     """
-    provider = await request.state.asking.get(Provider, path_of(request))  # one that isn't there is said first
+    provider = await PROVIDER.read(request)  # one that isn't there is said first
     body = {"source": provider.id, "machine": request.state.form["machine"]}
     begun = await request.state.asking.post(Migration, "/v1/inspections", body)
-    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+    return RedirectResponse(MIGRATION.at(migration=begun.id), 303)
 
 
-def _offset(request: Request) -> int:
-    said = request.query_params.get("offset", "0")
-    return min(int(said), 1 << 31) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+@dataclass(slots=True)
+class _FolderNode:
+    """A folder, with those in it."""
+
+    path: str
+    name: str
+    machines: int = 0  # in it and below
+    below: list["_FolderNode"] = field(default_factory=list)
+
+    @property
+    def search(self) -> str:
+        """Return the search that finds its machines."""
+        quoted = self.path.replace("\\", "\\\\").replace('"', '\\"')
+        return f'in:"{quoted}"'
+
+
+def _tree_of(folders: Iterable[tuple[str, int]]) -> list[_FolderNode]:
+    """Return the folders that are in no other one, with those below. `folders`: paths, and the machines in each itself.
+    Machines in no folder aren't among them."""
+    roots: list[_FolderNode] = []
+    known: dict[str, _FolderNode] = {}
+    for path, machines in folders:
+        parts = path.strip("/").split("/") if path.strip("/") else []
+        level = roots
+        for depth in range(1, len(parts) + 1):
+            at = "/".join(parts[:depth])
+            node = known.get(at)
+            if node is None:
+                node = known[at] = _FolderNode(at, parts[depth - 1])
+                level.append(node)
+            node.machines += machines
+            level = node.below
+    return roots
 
 
 ROUTES = [

@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migration, MigrationCounts, ServerConsole
+from longshore.api.schemas import LedgerEntry, ListedMigration, Migration, MigrationCounts, ServerConsole
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.model.request import MOVES, BootProof, Cutover, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import ApiClient
-from longshore.web.downtimes import expected_downtime
 from longshore.web.forms import Form, said_in
-from longshore.web.page import Page
+from longshore.web.page import Handler, Page, Question, declare_verb
 from longshore.web.pages.conversions import may_convert, weighed
-from longshore.web.phases import events_of, parts_of_downtime, phases_of
+from longshore.web.phases import events_of, expected_downtime, parts_of_downtime, phases_of
 from longshore.web.rendering import TIMES, confirm, render, shown_moment
 from longshore.web.sheets import as_csv
 from longshore.web.sorting import links_of
+from longshore.web.things import MIGRATION
 from longshore.wording.consoles import emptiness_of, power_of
 from longshore.wording.guest import LOOKED_AT, guest_rows
 from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
@@ -147,11 +147,10 @@ def _in_sheet(m: ListedMigration) -> tuple[Any, ...]:
 
 async def one(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    path = _path(request)
     migration, events, ledger = await asyncio.gather(
-        asking.get(Migration, path),
+        MIGRATION.read(request),
         events_of(asking, request.path_params["migration"]),
-        asking.get(list[LedgerEntry], f"{path}/ledger"),
+        asking.get(list[LedgerEntry], f"{MIGRATION.path_of(request)}/ledger"),
     )
     decides = migration.status is Status.WAITS_FOR_DECISION
     ports = (migration.result or {}).get("ports", ())
@@ -195,13 +194,10 @@ async def console(request: Request) -> Response:
     At the end of a move its owner wants to see that; before, it shows what is being waited for.
     """
     asking: ApiClient = request.state.asking
-    migration = await asking.get(Migration, _path(request))
-    found: ServerConsole | None = None
-    try:
-        found = await asking.get(ServerConsole, f"{_path(request)}/console")
-    except LongshoreError as error:
-        if error.code != "not-found":
-            raise
+    migration = await MIGRATION.read(request)
+    found, trouble = await asking.tried(ServerConsole, f"{MIGRATION.path_of(request)}/console")
+    if trouble is not None and trouble.code != "not-found":
+        raise trouble
     return render(
         request,
         "migrations/console.html",
@@ -252,8 +248,7 @@ async def ask_to_cut_over(request: Request) -> Response:
 
 
 async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -> Response:
-    migration = await request.state.asking.get(Migration, _path(request))
-    back = f"/ui/migrations/{part(migration.id)}"
+    migration, back = await MIGRATION.read(request), MIGRATION.page_of(request)
     heading = _("Cut %(name)s over?") % {"name": migration.machine_name}
     told = await told_of_cutover(request.state.asking, [migration])
     timed = None if migration.cutover_failed else said_in(request)
@@ -276,15 +271,15 @@ def of_its_time(error: LongshoreError) -> LongshoreError:
 async def cut_over(request: Request) -> Response:
     body = cutover_time(request.state.form)
     try:
-        await request.state.asking.post(Migration, f"{_path(request)}/cutover", body)
+        await request.state.asking.post(Migration, f"{MIGRATION.path_of(request)}/cutover", body)
     except LongshoreError as error:
         return await _asked_to_cut_over(request, of_its_time(error))
-    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+    return MIGRATION.back(request)
 
 
 async def take_cutover_back(request: Request) -> Response:
-    await request.state.asking.ask(Migration, "DELETE", f"{_path(request)}/cutover")
-    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+    await request.state.asking.ask(Migration, "DELETE", f"{MIGRATION.path_of(request)}/cutover")
+    return MIGRATION.back(request)
 
 
 def named(machines: Sequence[str]) -> str:
@@ -317,103 +312,82 @@ async def told_of_cutover(asking: ApiClient, migrations: Sequence[Migration]) ->
     return [*told, said % {**figures, "rest": duration(expected.landing), "names": ", ".join(expected.shown_by)}]
 
 
-async def ask_to_cancel(request: Request) -> Response:
-    migration = await request.state.asking.get(Migration, _path(request))
-    back = f"/ui/migrations/{part(migration.id)}"
-    told = [
-        _("What it has made at the target is removed."),
-        _("If the machine was shut down for it, it is powered on again."),
-        _("It can be started anew later; what was copied is copied again then."),
-    ]
-    heading = _("Cancel the migration of %(name)s?") % {"name": migration.machine_name}
-    return confirm(request, heading, told=told, does=f"{back}/cancel", said=_("Cancel it"), back=back, kind="danger")
-
-
-async def ask_to_commit(request: Request) -> Response:
-    told = [
-        _("What was restored is for good: there is no way back any more."),
-        _("The server that it was before stays as it is, off and without its ports, until you delete it."),
-    ]
-    return await _confirmed(request, _("Keep %(name)s as it was restored?"), told, "commit", _("Keep it"), "primary")
-
-
-async def ask_to_undo(request: Request) -> Response:
-    told = [
-        _("The server that was restored is deleted, with all that it has written since."),
-        _("The one that it was before gets its ports again, and is started if it ran."),
-    ]
-    return await _confirmed(request, _("Go back to %(name)s as it was before?"), told, "undo", _("Go back"), "danger")
-
-
-async def _confirmed(  # noqa: PLR0917
-    request: Request, heading: str, told: list[str], verb: str, said: str, kind: str
-) -> Response:
-    migration = await request.state.asking.get(Migration, _path(request))
-    back = f"/ui/migrations/{part(migration.id)}"
-    heading = heading % {"name": migration.machine_name}
-    return confirm(request, heading, told=told, does=f"{back}/{verb}", said=said, back=back, kind=kind)
-
-
-async def ask_to_delete(request: Request) -> Response:
-    migration = await request.state.asking.get(Migration, _path(request))
-    told = [
-        _("Its record goes, with what happened in it, its digests and its report. What was moved stays as it is."),
-        _("So do earlier tries of this machine that failed."),
-    ]
-    heading = _("Take the failed try of %(name)s away?") % {"name": migration.machine_name}
-    does = f"/ui/migrations/{part(migration.id)}/delete"
-    return confirm(request, heading, told=told, does=does, said=_("Take it away"), back="/ui/", kind="danger")
+_CANCEL = Question(
+    marked("Cancel the migration of %(name)s?"),
+    (
+        marked("What it has made at the target is removed."),
+        marked("If the machine was shut down for it, it is powered on again."),
+        marked("It can be started anew later; what was copied is copied again then."),
+    ),
+    marked("Cancel it"),
+    "danger",
+)
+_COMMIT = Question(
+    marked("Keep %(name)s as it was restored?"),
+    (
+        marked("What was restored is for good: there is no way back any more."),
+        marked("The server that it was before stays as it is, off and without its ports, until you delete it."),
+    ),
+    marked("Keep it"),
+)
+_UNDO = Question(
+    marked("Go back to %(name)s as it was before?"),
+    (
+        marked("The server that was restored is deleted, with all that it has written since."),
+        marked("The one that it was before gets its ports again, and is started if it ran."),
+    ),
+    marked("Go back"),
+    "danger",
+)
+_DELETE = Question(
+    marked("Take the failed try of %(name)s away?"),
+    (
+        marked("Its record goes, with what happened in it, its digests and its report. What was moved stays as it is."),
+        marked("So do earlier tries of this machine that failed."),
+    ),
+    marked("Take it away"),
+    "danger",
+)
 
 
 async def delete(request: Request) -> Response:
     """Forget a migration, and the tries before it that failed: the last of them would stand in its place."""
     asking: ApiClient = request.state.asking
-    last = await asking.get(Migration, _path(request))
+    last = await MIGRATION.read(request)
     alike = [kind.value for kind in MOVES] if last.type.moves else [last.type.value]
     asked = {"machine": last.machine_ref, "status": Status.FAILED.value, "type": alike, "newest": True, "short": True}
     failed = await asking.get(list[ListedMigration], "/v1/jobs", **asked)
-    await asking.ask(type(None), "DELETE", _path(request))
+    await asking.ask(type(None), "DELETE", MIGRATION.path_of(request))
     for one in failed:
         if one.id != last.id and one.source == last.source and one.created_at <= last.created_at:
             await asking.ask(type(None), "DELETE", f"/v1/migrations/{part(one.id)}")
     return RedirectResponse("/ui/", 303)
 
 
-def _does(verb: str, of: str = "migrations") -> Any:
+def _of_restore(verb: str) -> Handler:
     async def act(request: Request) -> Response:
-        await request.state.asking.post(Migration, f"/v1/{of}/{part(request.path_params['migration'])}/{verb}")
-        return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+        path = f"/v1/restores/{part(request.path_params['migration'])}/{verb}"
+        await request.state.asking.post(Migration, path)
+        return MIGRATION.back(request)
 
     return act
 
 
-async def clean_up(request: Request) -> Response:
-    await request.state.asking.post(Cleanup, f"{_path(request)}/cleanup")
-    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
-
-
-def _path(request: Request) -> str:
-    return f"/v1/migrations/{part(request.path_params['migration'])}"
-
-
+_CUTS_OVER, _CANCELS = "migration:migration:cutover", "migration:migration:cancel"
 ROUTES = [
     Page("/migrations", listed, "GET"),
     Page("/migrations.csv", migrations_as_csv, "GET"),
     Page("/jobs.csv", jobs_as_csv, "GET"),
     Page("/jobs", jobs, "GET"),
-    Page("/migrations/{migration}", one, "GET"),
-    Page("/migrations/{migration}/console", console, "GET", "migration:migration:console"),
-    Page("/migrations/{migration}/cutover", ask_to_cut_over, "GET", "migration:migration:cutover"),
-    Page("/migrations/{migration}/cutover", cut_over, "POST", "migration:migration:cutover"),
-    Page("/migrations/{migration}/take-back", take_cutover_back, "POST", "migration:migration:cutover"),
-    Page("/migrations/{migration}/cancel", ask_to_cancel, "GET", "migration:migration:cancel"),
-    Page("/migrations/{migration}/cancel", _does("cancel"), "POST", "migration:migration:cancel"),
-    Page("/migrations/{migration}/commit", ask_to_commit, "GET", "migration:restore:create"),
-    Page("/migrations/{migration}/commit", _does("commit", "restores"), "POST", "migration:restore:create"),
-    Page("/migrations/{migration}/undo", ask_to_undo, "GET", "migration:restore:create"),
-    Page("/migrations/{migration}/undo", _does("undo", "restores"), "POST", "migration:restore:create"),
-    Page("/migrations/{migration}/delete", ask_to_delete, "GET", "migration:migration:delete"),
-    Page("/migrations/{migration}/delete", delete, "POST", "migration:migration:delete"),
-    Page("/migrations/{migration}/resume", _does("resume"), "POST", "migration:migration:resume"),
-    Page("/migrations/{migration}/cleanup", clean_up, "POST", "migration:migration:cancel"),
+    Page(MIGRATION.page, one, "GET"),
+    Page(MIGRATION.route_of("console"), console, "GET", "migration:migration:console"),
+    Page(MIGRATION.route_of("cutover"), ask_to_cut_over, "GET", _CUTS_OVER),
+    Page(MIGRATION.route_of("cutover"), cut_over, "POST", _CUTS_OVER),
+    Page(MIGRATION.route_of("take-back"), take_cutover_back, "POST", _CUTS_OVER),
+    *declare_verb(MIGRATION, "cancel", _CANCELS, _CANCEL),
+    *declare_verb(MIGRATION, "commit", "migration:restore:create", _COMMIT, _of_restore("commit")),
+    *declare_verb(MIGRATION, "undo", "migration:restore:create", _UNDO, _of_restore("undo")),
+    *declare_verb(MIGRATION, "delete", "migration:migration:delete", _DELETE, delete),
+    *declare_verb(MIGRATION, "resume", "migration:migration:resume"),
+    *declare_verb(MIGRATION, "cleanup", _CANCELS),
 ]

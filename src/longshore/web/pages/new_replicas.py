@@ -1,10 +1,12 @@
 """Machines are protected by replicas: what they become at the target, by which clock, and what stands against it."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.backups import Vault
 from longshore.api.inventories import TargetOffer
@@ -18,8 +20,9 @@ from longshore.model.machine import Machine
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form, told_of_each
-from longshore.web.page import OF_MANY, Page
+from longshore.web.page import OF_MANY, declare_form
 from longshore.web.rendering import render
+from longshore.web.things import REPLICA
 from longshore.wording.states import of_severity
 from longshore.wording.texts import _, marked
 
@@ -34,18 +37,17 @@ LANDINGS = [
 ]
 
 
-async def new(request: Request) -> Response:
-    asked = request.query_params
-    said = {name: asked.getlist(name) for name in ("source", "machine", "target")}
-    return await _asked(request, Form(said | {name: [value] for name, value in _PROPOSED.items()}), {}, {})
+async def opened(request: Request) -> Form:
+    said = {name: request.query_params.getlist(name) for name in ("source", "machine", "target")}
+    return Form(said | {name: [value] for name, value in _PROPOSED.items()})
 
 
-async def create(request: Request) -> Response:
+async def create(request: Request, said: Form) -> str | Response:
     """Begin a replica of each machine by itself, or only show what stands against each.
 
     A machine that can't be protected is told, and stands in no other's way.
     """
-    asking, said = request.state.asking, request.state.form
+    asking: ApiClient = request.state.asking
     refused: dict[str, LongshoreError] = {}
     concerns: dict[str, list[PlanConcern]] = {}
     begun: list[Replica] = []
@@ -54,7 +56,7 @@ async def create(request: Request) -> Response:
         try:
             points = {machine.ref: machine.name for machine in await chosen_machines(asking, said["source"], points)}
         except LongshoreError:
-            return await _asked(request, said, {}, {})  # the same is asked there, and what is wrong is shown
+            return await _asked(request, said, None)  # the same is asked there, and what is wrong is shown
     for machine in said.all("machine"):
         body = _body(said, machine, points.get(machine, machine))
         try:
@@ -65,9 +67,8 @@ async def create(request: Request) -> Response:
         except LongshoreError as error:
             refused[machine] = error
     if begun and not refused:
-        only = f"/{part(begun[0].id)}" if len(begun) == 1 else ""
-        return RedirectResponse(f"/ui/replicas{only}", 303)
-    return await _asked(request, said, refused, concerns, len(begun))
+        return REPLICA.at(replica=begun[0].id) if len(begun) == 1 else "/ui/replicas"
+    return await _asked(request, said, None, refused, concerns, len(begun))
 
 
 def _body(said: Form, machine: str, point: str) -> dict[str, Any]:
@@ -85,11 +86,12 @@ def _body(said: Form, machine: str, point: str) -> dict[str, Any]:
     return {**named, **protection, **seed, "request": request}
 
 
-async def _asked(
+async def _asked(  # noqa: PLR0917
     request: Request,
     said: Form,
-    refused: dict[str, LongshoreError],
-    concerns: dict[str, list[PlanConcern]],
+    trouble: LongshoreError | None,
+    refused: Mapping[str, LongshoreError] = MappingProxyType({}),
+    concerns: Mapping[str, list[PlanConcern]] = MappingProxyType({}),
     begun: int = 0,
 ) -> Response:
     """Return the form for what is chosen.
@@ -103,7 +105,6 @@ async def _asked(
     targets = [one.name for one in providers if "target" in one.sides and one.name != said["source"]]
     target = said["target"] or (targets[0] if len(targets) == 1 else "")
     chosen = list(refused) if begun else said.all("machine")
-    trouble: LongshoreError | None = None
     machines: list[Machine] = []
     offer = None
     try:
@@ -152,6 +153,5 @@ async def _asked(
 
 
 ROUTES = [
-    Page("/replicas/new", new, "GET", "migration:replica:create"),
-    Page("/replicas/new", create, "POST", "migration:replica:create", OF_MANY),
+    *declare_form("/replicas/new", "migration:replica:create", _asked, create, opened, OF_MANY),
 ]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,21 +10,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.plan_checks import PlanCheck
-from longshore.api.schemas import Migration, PlanChanged, PlanStates, PlanSummary, PlanView, Provider
-from longshore.client.calls import part
-from longshore.errors import Conflict, InvalidInput, LongshoreError
+from longshore.api.schemas import Migration, PlanStates, PlanSummary, PlanView, Provider
+from longshore.errors import ChangedMeanwhile, Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
 from longshore.model.status import Status
 from longshore.web.advices import LAND_UNCHANGED
 from longshore.web.asking import ApiClient
 from longshore.web.forms import not_a_moment, said_in, told_of
-from longshore.web.page import Page
-from longshore.web.pages.changed_plans import change_plan
+from longshore.web.page import Handler, Page, Question, declare_verb, deletes
 from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import cutover_time, named, of_its_time, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
-from longshore.web.sorting import links_of, sorted_so
+from longshore.web.sorting import links_of, offset_of, sorted_so
+from longshore.web.things import PLAN
 from longshore.wording.concerns import by_kind
 from longshore.wording.states import may_cut_over, of_severity, of_status
 from longshore.wording.texts import _, marked
@@ -66,11 +65,10 @@ async def one(request: Request) -> Response:
     """Show a plan. The page is loaded again and again while it runs, so only those machines are read that are shown."""
     asking: ApiClient = request.state.asking
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
-    said = request.query_params.get("offset", "0")
-    offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+    offset = offset_of(request)
     sort = request.query_params.get("sort", "")
     asked = {"q": q, "status": status, "sort": sort, "offset": offset, "limit": PAGE}
-    found = await asking.get(PlanStates, f"{_path(request)}/states", **asked)
+    found = await asking.get(PlanStates, f"{PLAN.path_of(request)}/states", **asked)
     plan, states = found.plan, Counter(found.plan.states)
     at_work = _under_way(states)
     return render(
@@ -126,7 +124,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     address that names the check.
     """
     asking: ApiClient = request.state.asking
-    view = await asking.get(PlanView, _path(request))
+    view = await PLAN.read(request)
     wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
     said = request.state.form.all("machine") if request.method == "POST" else []
     chosen = said or _chosen(request)
@@ -135,7 +133,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     begun = request.query_params.get("check", "")
     try:
         body: dict[str, Any] = {"type": wanted} if wanted in dict(TYPES) else {}
-        check = await follow(asking, _path(request), body | {"machines": chosen}, begun)
+        check = await follow(asking, PLAN.path_of(request), body | {"machines": chosen}, begun)
         trouble = trouble or trouble_of(check)
     except LongshoreError as error:
         trouble = trouble or error
@@ -143,7 +141,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     again = ""
     if check is not None and running:
         about = {"type": wanted, "machine": chosen, "check": check.id}  # none: all of the plan
-        again = f"{_page(request)}/concerns?{urlencode(about, doseq=True)}"
+        again = f"{PLAN.page_of(request)}/concerns?{urlencode(about, doseq=True)}"
         if whole and begun != check.id:
             return RedirectResponse(again, 303)
     found = check.concerns if check is not None else []
@@ -183,13 +181,30 @@ async def land_unchanged(request: Request) -> Response:
     """Have machines of the plan land as the form says instead of being converted, and show what stands against that."""
     said = request.state.form
     chosen, way = said.all("unchanged"), said["landing"]
-    view = await request.state.asking.get(PlanView, _path(request))
+    view = await PLAN.read(request)
     entries = [
         {**entry, "landing": way} if entry["machine"] in chosen else entry for entry in view.plan.get("machines", [])
     ]
-    await change_plan(request, "PATCH", _path(request), {"machines": entries}, view.version)
+    await change_plan(request, "PATCH", PLAN.path_of(request), {"machines": entries}, view.version)
     again = [("type", said["type"]), *(("machine", name) for name in said.all("machine"))]
-    return RedirectResponse(f"{_page(request)}/concerns?{urlencode(again)}", 303)
+    return RedirectResponse(f"{PLAN.page_of(request)}/concerns?{urlencode(again)}", 303)
+
+
+async def change_plan(request: Request, method: str, path: str, body: Mapping[str, Any], version: str) -> None:
+    """Change a plan through the API, only as the page had it: nobody overwrites what they haven't seen.
+
+    `version`: of the plan, as the page had it. Raises InvalidInput where it is another one by now.
+    """
+    try:
+        await request.state.asking.ask(Any, method, path, body, version=version)
+    except LongshoreError as error:
+        if error.code != ChangedMeanwhile.code:
+            raise
+        raise InvalidInput(
+            _("The plan was changed meanwhile, in another window or by a command."),
+            advice=_("What stands here is how it is now: choose again what is to be otherwise."),
+            code="conflict",
+        ) from None
 
 
 async def start(request: Request) -> Response:
@@ -197,16 +212,16 @@ async def start(request: Request) -> Response:
     body = {"type": said["type"] or None, "accept": said.all("accept"), "machines": said.all("machine")}
     body["at"] = said.moment("at")
     try:
-        await request.state.asking.post(list[Migration], f"{_path(request)}/start", body)
+        await request.state.asking.post(list[Migration], f"{PLAN.path_of(request)}/start", body)
     except LongshoreError as error:
         return await shown_concerns(request, error, said["type"])
-    return _back(request)
+    return PLAN.back(request)
 
 
 async def take_start_back(request: Request) -> Response:
     """Have nothing of it begin at a time any more."""
-    await request.state.asking.ask(list[str], "DELETE", f"{_path(request)}/start")
-    return _back(request)
+    await request.state.asking.ask(list[str], "DELETE", f"{PLAN.path_of(request)}/start")
+    return PLAN.back(request)
 
 
 # Orders to a whole plan
@@ -223,9 +238,8 @@ async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -
     """
     said = said_in(request)
     chosen, wave = _chosen(request), said["wave"]
-    found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
-    view = await request.state.asking.get(PlanView, _path(request))
-    name = view.plan["name"]
+    found, view = await _with_migrations(request)
+    name = PLAN.called(view)
     heading = _("Cut plan %(name)s over?") % {"name": name}
     if wave:
         heading = _("Cut wave %(wave)s of plan %(name)s over?") % {"wave": wave, "name": name}
@@ -242,7 +256,7 @@ async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -
     ahead = _("Cut each over as soon as it is copied, without asking again"), "ahead"
     waves = Counter(m.wave for m in of_wave if m.migration in {one.id for one in waiting})
     instead = [
-        (f"{_page(request)}/cutover?wave={n}", _("wave %(wave)s (%(count)s)") % {"wave": n, "count": waves[n]})
+        (f"{PLAN.page_of(request)}/cutover?wave={n}", _("wave %(wave)s (%(count)s)") % {"wave": n, "count": waves[n]})
         for n in sorted(waves)
         if len(waves) > 1 and not chosen
     ]
@@ -255,12 +269,14 @@ async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -
     return _confirmed(request, "cutover", heading, told, button, **more)
 
 
+async def _with_migrations(request: Request) -> tuple[list[Migration], PlanView]:
+    asking: ApiClient = request.state.asking
+    return await asyncio.gather(asking.get(list[Migration], f"{PLAN.path_of(request)}/migrations"), PLAN.read(request))
+
+
 async def ask_to_take_back(request: Request) -> Response:
     chosen = _chosen(request)
-    view, found = await asyncio.gather(
-        request.state.asking.get(PlanView, _path(request)),
-        request.state.asking.get(list[Migration], f"{_path(request)}/migrations"),
-    )
+    found, view = await _with_migrations(request)
     asked = {one.id for one in found if one.may_be_taken_back}
     meant = [m.machine for m in view.machines if m.migration in asked and (not chosen or m.machine in chosen)]
     heading = _("Take the cutover of plan %(name)s back?") % {"name": view.plan["name"]}
@@ -274,7 +290,7 @@ async def ask_to_take_back(request: Request) -> Response:
 
 async def ask_to_cancel(request: Request) -> Response:
     chosen = _chosen(request)
-    view = await request.state.asking.get(PlanView, _path(request))
+    view = await PLAN.read(request)
     meant = [m for m in view.machines if not chosen or m.machine in chosen]
     stopped = [m.machine for m in meant if _is_under_way(m.status)]
     heading = _("Cancel plan %(name)s?") % {"name": view.plan["name"]}
@@ -288,7 +304,7 @@ async def ask_to_cancel(request: Request) -> Response:
 
 async def ask_to_retry(request: Request) -> Response:
     chosen = _chosen(request)
-    view = await request.state.asking.get(PlanView, _path(request))
+    view = await PLAN.read(request)
     failed = [m.machine for m in view.machines if m.status == "failed" and (not chosen or m.machine in chosen)]
     heading = _("Start failed ones of %(name)s again?") % {"name": view.plan["name"]}
     told = [
@@ -317,32 +333,21 @@ def _confirmed(  # noqa: PLR0917
 
     `more`: as `confirm` takes it.
     """
-    chosen, back = _chosen(request), _page(request)
+    chosen, back = _chosen(request), PLAN.page_of(request)
     only = [_("Only of these: %(names)s.") % {"names": named(chosen)}] if chosen else []
     does, some = f"{back}/{verb}", [("machine", name) for name in chosen]
     return confirm(request, heading, told=[*only, *told], does=does, said=said, back=back, kind=kind, some=some, **more)
 
 
-async def ask_to_delete(request: Request) -> Response:
-    view = await request.state.asking.get(PlanView, _path(request))
-    back = _page(request)
-    heading = _("Delete plan %(name)s?") % {"name": view.plan["name"]}
-    told = [_("What was moved stays as it is, and so do the records of its migrations.")]
-    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Delete it"), back=back, kind="danger")
+_DELETE = Question(
+    marked("Delete plan %(name)s?"),
+    (marked("What was moved stays as it is, and so do the records of its migrations."),),
+    marked("Delete it"),
+    "danger",
+)
 
 
-async def delete(request: Request) -> Response:
-    await request.state.asking.ask(type(None), "DELETE", _path(request))
-    return RedirectResponse("/ui/plans", 303)
-
-
-async def keep(request: Request) -> Response:
-    """Make a plan of a draft."""
-    await request.state.asking.post(PlanChanged, f"{_path(request)}/keep")
-    return _back(request)
-
-
-def _does(verb: str) -> Any:
+def _does(verb: str) -> Handler:
     async def act(request: Request) -> Response:
         said = request.state.form
         about: dict[str, Any] = {"machine": said.all("machine")}
@@ -351,49 +356,37 @@ def _does(verb: str) -> Any:
             about |= {"wave": said["wave"] or None, "ahead": bool(said["ahead"]) or None}
             body = cutover_time(said)
         try:
-            await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", body, **about)
+            await request.state.asking.post(list[Migration], f"{PLAN.path_of(request)}/{verb}", body, **about)
         except LongshoreError as error:
             return await _asked_to_cut_over(request, of_its_time(error))
-        return _back(request)
+        return PLAN.back(request)
 
     return act
 
 
 async def take_cutover_back(request: Request) -> Response:
     about = {"machine": request.state.form.all("machine")}
-    await request.state.asking.ask(list[Migration], "DELETE", f"{_path(request)}/cutover", **about)
-    return _back(request)
+    await request.state.asking.ask(list[Migration], "DELETE", f"{PLAN.path_of(request)}/cutover", **about)
+    return PLAN.back(request)
 
 
-def _back(request: Request) -> RedirectResponse:
-    return RedirectResponse(_page(request), 303)
-
-
-def _page(request: Request) -> str:
-    return f"/ui/plans/{part(request.path_params['name'])}"
-
-
-def _path(request: Request) -> str:
-    return f"/v1/plans/{part(request.path_params['name'])}"
-
-
+_MAKES, _STARTS, _CUTS_OVER = "migration:plan:create", "migration:plan:start", "migration:plan:cutover"
 ROUTES = [
     Page("/plans", listed, "GET"),
-    Page("/plans/{name}", one, "GET"),
-    Page("/plans/{name}/concerns", concerns, "GET"),
-    Page("/plans/{name}/land-unchanged", land_unchanged, "POST", "migration:plan:create"),
-    Page("/plans/{name}/start", start, "POST", "migration:plan:start"),
-    Page("/plans/{name}/take-start-back", take_start_back, "POST", "migration:plan:start"),
-    Page("/plans/{name}/cutover", ask_to_cut_over, "GET", "migration:plan:cutover"),
-    Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),
-    Page("/plans/{name}/take-back", ask_to_take_back, "GET", "migration:plan:cutover"),
-    Page("/plans/{name}/take-back", take_cutover_back, "POST", "migration:plan:cutover"),
-    Page("/plans/{name}/cancel", ask_to_cancel, "GET", "migration:plan:cancel"),
-    Page("/plans/{name}/cancel", _does("cancel"), "POST", "migration:plan:cancel"),
-    Page("/plans/{name}/retry", ask_to_retry, "GET", "migration:plan:start"),
-    Page("/plans/{name}/retry", _does("retry"), "POST", "migration:plan:start"),
-    Page("/plans/{name}/resume", _does("resume"), "POST", "migration:plan:start"),
-    Page("/plans/{name}/keep", keep, "POST", "migration:plan:create"),
-    Page("/plans/{name}/delete", ask_to_delete, "GET", "migration:plan:delete"),
-    Page("/plans/{name}/delete", delete, "POST", "migration:plan:delete"),
+    Page(PLAN.page, one, "GET"),
+    Page(PLAN.route_of("concerns"), concerns, "GET"),
+    Page(PLAN.route_of("land-unchanged"), land_unchanged, "POST", _MAKES),
+    Page(PLAN.route_of("start"), start, "POST", _STARTS),
+    Page(PLAN.route_of("take-start-back"), take_start_back, "POST", _STARTS),
+    Page(PLAN.route_of("cutover"), ask_to_cut_over, "GET", _CUTS_OVER),
+    Page(PLAN.route_of("cutover"), _does("cutover"), "POST", _CUTS_OVER),
+    Page(PLAN.route_of("take-back"), ask_to_take_back, "GET", _CUTS_OVER),
+    Page(PLAN.route_of("take-back"), take_cutover_back, "POST", _CUTS_OVER),
+    Page(PLAN.route_of("cancel"), ask_to_cancel, "GET", "migration:plan:cancel"),
+    Page(PLAN.route_of("cancel"), _does("cancel"), "POST", "migration:plan:cancel"),
+    Page(PLAN.route_of("retry"), ask_to_retry, "GET", _STARTS),
+    Page(PLAN.route_of("retry"), _does("retry"), "POST", _STARTS),
+    Page(PLAN.route_of("resume"), _does("resume"), "POST", _STARTS),
+    *declare_verb(PLAN, "keep", _MAKES),
+    *declare_verb(PLAN, "delete", "migration:plan:delete", _DELETE, deletes(PLAN, "/plans")),
 ]

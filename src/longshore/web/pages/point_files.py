@@ -6,14 +6,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from longshore.api.backups import Vault
 from longshore.api.files import PointFiles
 from longshore.client.calls import part
-from longshore.errors import LongshoreError
 from longshore.web.asking import ApiClient
 from longshore.web.page import Page
-from longshore.web.passing import Passed
 from longshore.web.rendering import render
+from longshore.web.things import VAULT, VAULT_POINT
 
 _SHOWN = 500  # files of one page
 _LONGEST = 4096  # characters of a path
@@ -21,13 +19,9 @@ _LONGEST = 4096  # characters of a path
 
 async def files(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    vault = await asking.get(Vault, f"/v1/vaults/{_vault(request)}")
+    vault = await VAULT.read(request)
     path, find = _path(request), request.query_params.get("find", "").strip()[:1000]
-    found, trouble = None, None
-    try:
-        found = await asking.get(PointFiles, _api(request, "files"), path=path, find=find, limit=_SHOWN)
-    except LongshoreError as error:
-        trouble = error
+    found, trouble = await asking.tried(PointFiles, _api(request, "files"), path=path, find=find, limit=_SHOWN)
     return render(
         request,
         "backups/files.html",
@@ -48,7 +42,7 @@ async def file(request: Request) -> Response:
     """Send a file as it is, or a directory as a tar archive. What can't be had is refused as a page."""
     asking: ApiClient = request.state.asking
     await asking.get(PointFiles, _api(request, "files"), path=_path(request), limit=1)
-    return Passed(asking, _api(request, "file"), path=_path(request))
+    return asking.passed_on(_api(request, "file"), path=_path(request))
 
 
 def _crumbs(path: str) -> list[tuple[str, str]]:
@@ -68,15 +62,11 @@ def _path(request: Request) -> str:
     return request.query_params.get("path", "")[:_LONGEST] or "/"
 
 
-def _vault(request: Request) -> str:
-    return part(request.path_params["vault"])
-
-
 def _api(request: Request, what: str) -> str:
-    return f"/v1/vaults/{_vault(request)}/{what}/{part(request.path_params['point'])}"
+    return f"{VAULT.path_of(request)}/{what}/{part(request.path_params['point'])}"
 
 
 ROUTES = [
-    Page("/backups/vaults/{vault}/files/{point:path}", files, "GET", "migration:vault:read-files"),
-    Page("/backups/vaults/{vault}/file/{point:path}", file, "GET", "migration:vault:read-files"),
+    Page(VAULT_POINT.route_of("files"), files, "GET", "migration:vault:read-files"),
+    Page(VAULT_POINT.route_of("file"), file, "GET", "migration:vault:read-files"),
 ]

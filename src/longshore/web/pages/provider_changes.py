@@ -11,9 +11,10 @@ from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.pages.providers import VDDK, no_numbers
-from longshore.web.rendering import render
+from longshore.web.page import declare_form, declare_verb
+from longshore.web.pages.providers import VDDK, no_numbers, number_or_text
+from longshore.web.rendering import render, show_form
+from longshore.web.things import PROVIDER
 from longshore.wording.texts import _, marked
 
 # The fields of a form by kind: name, label, whether it is of this machine's own files
@@ -67,36 +68,32 @@ _OF_KIND = {
 _NUMBERS = ("port", "cpus", "memory_mib")
 
 
-async def edit(request: Request) -> Response:
-    provider = await request.state.asking.get(Provider, _path(request))
+async def opened(request: Request) -> Form:
+    provider = await PROVIDER.read(request)
     auth = provider.settings.get("auth") or {}
     said = {name: [str(provider.settings.get(name) or "")] for name, _said, _own in _SETTINGS.get(provider.kind, [])}
-    said |= {name: [str(auth.get(name) or "")] for name, _said in _AUTH if name in auth}
-    return _shown(request, provider, Form(said), None)
+    return Form(said | {name: [str(auth.get(name) or "")] for name, _said in _AUTH if name in auth})
 
 
-async def change(request: Request) -> Response:
+async def change(request: Request, said: Form) -> str | Response:
     """Change a provider by what is other than before, and nothing else.
 
     Its certificate is looked at first, if that is wanted.
     """
-    asking, said = request.state.asking, request.state.form
-    provider = await asking.get(Provider, _path(request))
-    try:
-        if said["do"] == "look":
-            where = {"host": said["host"], "port": _typed("port", said["port"])}
-            seen = await asking.post(Fingerprint, "/v1/fingerprint", where)
-            return _shown(request, provider, said, None, fingerprint=seen.sha256)
-        settings = _changed(provider, said)
-        if wrong := no_numbers({name: settings[name] for name in _NUMBERS if settings.get(name)}):
-            return _shown(request, provider, said, None, fingerprint=said["fingerprint"], wrong=wrong)
-        if said["fingerprint"] and said["compared"]:
-            settings["fingerprint"] = said["fingerprint"]
-        secrets = {name: said.exact(name) for name in _OF_KIND.get(provider.kind, ()) if said.exact(name)}
-        await asking.ask(ProviderCheck, "PATCH", _path(request), {"settings": settings, "secrets": secrets})
-    except LongshoreError as error:
-        return _shown(request, provider, said, error, fingerprint=said["fingerprint"])
-    return RedirectResponse(_page(request), 303)
+    asking: ApiClient = request.state.asking
+    provider = await PROVIDER.read(request)
+    if said["do"] == "look":
+        where = {"host": said["host"], "port": number_or_text(said["port"])}
+        seen = await asking.post(Fingerprint, "/v1/fingerprint", where)
+        return await _shown(request, said, None, fingerprint=seen.sha256)
+    settings = _changed(provider, said)
+    if wrong := no_numbers({name: settings[name] for name in _NUMBERS if settings.get(name)}):
+        return await _shown(request, said, None, wrong=wrong)
+    if said["fingerprint"] and said["compared"]:
+        settings["fingerprint"] = said["fingerprint"]
+    secrets = {name: said.exact(name) for name in _OF_KIND.get(provider.kind, ()) if said.exact(name)}
+    await asking.ask(ProviderCheck, "PATCH", PROVIDER.path_of(request), {"settings": settings, "secrets": secrets})
+    return PROVIDER.page_of(request)
 
 
 def _changed(provider: Provider, said: Form) -> dict[str, Any]:
@@ -104,25 +101,22 @@ def _changed(provider: Provider, said: Form) -> dict[str, Any]:
     for name, _called, _own in _SETTINGS.get(provider.kind, []):
         before = str(provider.settings.get(name) or "")
         if name in said.fields and said[name] != before:
-            settings[name] = _typed(name, said[name]) if said[name] else None
+            typed = number_or_text(said[name]) if name in _NUMBERS else said[name]
+            settings[name] = typed if said[name] else None
     auth = provider.settings.get("auth") or {}
     other = {name: said[name] for name, _said in _AUTH if name in auth and said[name] and said[name] != auth[name]}
     return settings | ({"auth": {**auth, **other}} if other else {})
 
 
-def _typed(name: str, text: str) -> int | str:
-    return int(text) if name in _NUMBERS and text.isascii() and text.isdecimal() and len(text) < 10 else text
-
-
-def _shown(
+async def _shown(
     request: Request,
-    provider: Provider,
     said: Form,
     trouble: LongshoreError | None,
     *,
     fingerprint: str = "",
     wrong: Mapping[str, str] | None = None,
 ) -> Response:
+    provider = await PROVIDER.read(request)
     alone = request.app.state.door.alone
     auth = provider.settings.get("auth") or {}
     secrets = [name for name in _OF_KIND.get(provider.kind, ()) if provider.kind != "openstack" or _logs_in(name, auth)]
@@ -142,7 +136,7 @@ def _shown(
         account=[(name, _(text)) for name, text in _AUTH if name in auth],
         secrets=[(name, _(_SECRETS[name])) for name in secrets],
         pinned=provider.kind == "vsphere",
-        fingerprint=fingerprint,
+        fingerprint=fingerprint or said["fingerprint"],
         **(told | ({"wrong": wrong} if wrong else {})),
     )
 
@@ -155,59 +149,32 @@ def _logs_in(secret: str, auth: dict[str, Any]) -> bool:
 # Lent to other projects
 
 
-async def shares(request: Request) -> Response:
-    return await _lent(request, Form({}), None)
-
-
-async def share(request: Request) -> Response:
-    said = request.state.form
-    try:
-        project = _named(said)
-        await request.state.asking.ask(type(None), "PUT", f"{_path(request)}/shares/{part(project)}")
-    except LongshoreError as error:
-        return await _lent(request, said, error)
-    return RedirectResponse(f"{_page(request)}/shares", 303)
-
-
-def _named(said: Form) -> str:
-    if said["who"] != "all" and not said["project"]:
+async def share(request: Request, said: Form) -> str:
+    everybody = said["who"] == "all"
+    if not everybody and not said["project"]:
         raise InvalidInput(_("Name a project."), field="project")
-    return "*" if said["who"] == "all" else said["project"]
+    project = "*" if everybody else said["project"]
+    await request.state.asking.ask(type(None), "PUT", f"{PROVIDER.path_of(request)}/shares/{part(project)}")
+    return PROVIDER.address_of("shares", request)
 
 
 async def unshare(request: Request) -> Response:
     project = part(request.state.form["project"])
-    await request.state.asking.ask(type(None), "DELETE", f"{_path(request)}/shares/{project}")
-    return RedirectResponse(f"{_page(request)}/shares", 303)
+    await request.state.asking.ask(type(None), "DELETE", f"{PROVIDER.path_of(request)}/shares/{project}")
+    return RedirectResponse(PROVIDER.address_of("shares", request), 303)
 
 
 async def _lent(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, _path(request))
-    return render(
-        request,
-        "providers/shares.html",
-        200 if trouble is None else 400,
-        provider=provider,
-        projects=await asking.get(list[str], f"{_path(request)}/shares"),
-        said=said,
-        **told_of(trouble, ("project",)),
+    provider = await PROVIDER.read(request)
+    projects = await request.state.asking.get(list[str], f"{PROVIDER.path_of(request)}/shares")
+    return show_form(
+        request, "providers/shares.html", said, trouble, ("project",), provider=provider, projects=projects
     )
-
-
-def _page(request: Request) -> str:
-    return f"/ui/providers/{part(request.path_params['provider'])}"
-
-
-def _path(request: Request) -> str:
-    return f"/v1/providers/{part(request.path_params['provider'])}"
 
 
 _CHANGES, _SHARES = "migration:provider:update", "migration:provider:share"
 ROUTES = [
-    Page("/providers/{provider}/edit", edit, "GET", _CHANGES),
-    Page("/providers/{provider}/edit", change, "POST", _CHANGES),
-    Page("/providers/{provider}/shares", shares, "GET", _SHARES),
-    Page("/providers/{provider}/shares", share, "POST", _SHARES),
-    Page("/providers/{provider}/unshare", unshare, "POST", _SHARES),
+    *declare_form(PROVIDER.route_of("edit"), _CHANGES, _shown, change, opened),
+    *declare_form(PROVIDER.route_of("shares"), _SHARES, _lent, share),
+    *declare_verb(PROVIDER, "unshare", _SHARES, does=unshare),
 ]

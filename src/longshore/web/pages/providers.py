@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
-from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.locations import url_of
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, told_of
+from longshore.web.forms import Form, whole
 from longshore.web.given_logins import given_login
-from longshore.web.page import Page
-from longshore.web.rendering import confirm, render
+from longshore.web.page import Page, Question, declare_form, declare_verb, deletes
+from longshore.web.rendering import render, show_form
+from longshore.web.things import PROVIDER
 from longshore.wording.texts import _, marked
 
 _VCENTER = 443
@@ -33,9 +33,8 @@ async def one(request: Request) -> Response:
 
 async def check(request: Request) -> Response:
     """Log in now, and show what was found or why not."""
-    path = path_of(request)
     try:
-        found = await request.state.asking.post(ProviderCheck, f"{path}/check")
+        found = await request.state.asking.post(ProviderCheck, f"{PROVIDER.path_of(request)}/check")
     except LongshoreError as error:
         return await _shown(request, None, error)
     return await _shown(request, found.found, None)
@@ -43,7 +42,7 @@ async def check(request: Request) -> Response:
 
 async def _shown(request: Request, found: dict[str, str] | None, trouble: LongshoreError | None) -> Response:
     asking: ApiClient = request.state.asking
-    provider = await asking.get(Provider, path_of(request))
+    provider = await PROVIDER.read(request)
     plans = await asking.get(list[PlanSummary], "/v1/plans")
     using = [plan.name for plan in plans if provider.name in (plan.source, plan.target)]
     return render(
@@ -63,20 +62,15 @@ def _age(moment: datetime) -> float:
     return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()
 
 
-async def ask_to_remove(request: Request) -> Response:
-    provider = await request.state.asking.get(Provider, path_of(request))
-    page = f"/ui/providers/{part(request.path_params['provider'])}"
-    told = [
-        _("Its settings and its password are forgotten. Nothing in the cloud itself is touched."),
-        _("It is refused while a migration or a replica has it."),
-    ]
-    heading = _("Remove %(name)s?") % {"name": provider.name}
-    return confirm(request, heading, told=told, does=f"{page}/remove", said=_("Remove"), back=page, kind="danger")
-
-
-async def remove(request: Request) -> Response:
-    await request.state.asking.ask(type(None), "DELETE", path_of(request))
-    return RedirectResponse("/ui/providers", 303)
+_REMOVE = Question(
+    marked("Remove %(name)s?"),
+    (
+        marked("Its settings and its password are forgotten. Nothing in the cloud itself is touched."),
+        marked("It is refused while a migration or a replica has it."),
+    ),
+    marked("Remove"),
+    "danger",
+)
 
 
 # Adding a vCenter: its certificate is looked at first
@@ -89,35 +83,28 @@ VDDK = marked(
 )
 
 
-async def new_vsphere(request: Request) -> Response:
-    shown = {"said": Form({}), "fingerprint": None, "vddk": _(VDDK), **told_of(None, ())}
-    return render(request, "providers/new_vsphere.html", **shown)
-
-
-async def add_vsphere(request: Request) -> Response:
-    asking, said = request.state.asking, request.state.form
-    fingerprint: str | None = said["fingerprint"] or None
-    trouble: LongshoreError | None = None
-    try:
-        where = {"host": said["host"], "port": _number(said["port"] or str(_VCENTER))}
-        if fingerprint is None:
-            fingerprint = (await asking.post(Fingerprint, "/v1/fingerprint", where)).sha256
-        elif said["compared"]:
-            settings = {**where, "username": said["username"], "fingerprint": fingerprint}
-            settings |= {"vddk_libdir": said["vddk_libdir"]} if said["vddk_libdir"] else {}
-            secrets = {"password": said.exact("password")}
-            return await _added(asking, said["name"], "vsphere", settings, secrets)
-        else:
-            trouble = LongshoreError(_("The fingerprint has to be compared first."))
-    except LongshoreError as error:
-        trouble = error
-        if fingerprint is None:  # nothing else is asked for until then
-            trouble.field = trouble.field or "host"
-    status = 200 if trouble is None else 400
+async def _vsphere(
+    request: Request, said: Form, trouble: LongshoreError | None, fingerprint: str | None = None
+) -> Response:
+    fingerprint = fingerprint or said["fingerprint"] or None
+    if trouble is not None and fingerprint is None:  # nothing else is asked for until then
+        trouble.field = trouble.field or "host"
     # Where it is has been said before the certificate was seen
     fields = ("host", "port") if fingerprint is None else ("name", "username", "password", "vddk_libdir")
-    shown = {"said": said, "fingerprint": fingerprint, "vddk": _(VDDK), **told_of(trouble, fields)}
-    return render(request, "providers/new_vsphere.html", status, **shown)
+    template = "providers/new_vsphere.html"
+    return show_form(request, template, said, trouble, fields, fingerprint=fingerprint, vddk=_(VDDK))
+
+
+async def add_vsphere(request: Request, said: Form) -> str | Response:
+    asking: ApiClient = request.state.asking
+    where = {"host": said["host"], "port": number_or_text(said["port"] or str(_VCENTER))}
+    if not said["fingerprint"]:
+        return await _vsphere(request, said, None, (await asking.post(Fingerprint, "/v1/fingerprint", where)).sha256)
+    if not said["compared"]:
+        raise LongshoreError(_("The fingerprint has to be compared first."))
+    settings = {**where, "username": said["username"], "fingerprint": said["fingerprint"]}
+    settings |= {"vddk_libdir": said["vddk_libdir"]} if said["vddk_libdir"] else {}
+    return await _added(asking, said["name"], "vsphere", settings, {"password": said.exact("password")})
 
 
 # Adding an OpenStack: by password or application credential
@@ -130,10 +117,11 @@ _OF_OPENSTACK = (
 )
 
 
-async def new_openstack(request: Request) -> Response:
-    return render(request, "providers/new_openstack.html", said=Form({}), **told_of(None, ()))
+async def _openstack(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    return show_form(request, "providers/new_openstack.html", said, trouble, _OF_OPENSTACK)
 
 
+_OF_FILES = ("name", "url", "ca_file", "cpus", "memory_mib", "network", "firmware")
 # By how one logs in what that takes; what has a default isn't among it
 _NEEDED = {
     "here": (),
@@ -144,20 +132,15 @@ _NEEDED = {
 }
 
 
-async def add_openstack(request: Request) -> Response:
-    said = request.state.form
+async def add_openstack(request: Request, said: Form) -> str | Response:
     if missing := [name for name in _NEEDED.get(said["by"], ()) if not said[name]]:
         wrong = dict.fromkeys(missing, _("This is needed to log in so."))
         return render(request, "providers/new_openstack.html", 400, said=said, wrong=wrong, trouble=None)
-    try:
-        return await _openstack_added(request.state.asking, said)
-    except LongshoreError as error:
-        shown = told_of(error, _OF_OPENSTACK)
-        return render(request, "providers/new_openstack.html", 400, said=said, **shown)
+    return await _openstack_added(request.state.asking, said)
 
 
-async def _openstack_added(asking: ApiClient, said: Form) -> RedirectResponse:
-    """Add an OpenStack as a form says, and lead to its page. Raises LongshoreError."""
+async def _openstack_added(asking: ApiClient, said: Form) -> str:
+    """Add an OpenStack as a form says, and return the address of its page. Raises LongshoreError."""
     if said["by"] == "here":  # which only a server knows
         settings: dict[str, Any] = {"transport": said["transport"] or "brick"}
         settings |= {"region": said["region"]} if said["region"] else {}
@@ -185,40 +168,31 @@ async def _openstack_added(asking: ApiClient, said: Form) -> RedirectResponse:
     return await _added(asking, said["name"], "openstack", settings, secrets)
 
 
-async def new_files(request: Request) -> Response:
-    return render(request, "providers/new_files.html", said=Form({}), **told_of(None, ()))
+async def _files(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    if trouble is not None:
+        trouble.field = trouble.field or "url"  # where they are is all that can't be right by itself
+    return show_form(request, "providers/new_files.html", said, trouble, _OF_FILES)
 
 
-async def add_files(request: Request) -> Response:
-    said = request.state.form
-    numbers = {name: _number(said[name]) for name in ("cpus", "memory_mib") if said[name]}
+async def add_files(request: Request, said: Form) -> str | Response:
+    numbers = {name: number_or_text(said[name]) for name in ("cpus", "memory_mib") if said[name]}
     if wrong := no_numbers(numbers):
         return render(request, "providers/new_files.html", 400, said=said, wrong=wrong, trouble=None)
     settings: dict[str, Any] = {name: said[name] for name in ("ca_file", "network", "firmware") if said[name]}
     settings |= {"url": url_of(said["url"]), **numbers}
-    try:
-        return await _added(request.state.asking, said["name"], "files", settings, {})
-    except LongshoreError as error:
-        error.field = error.field or "url"  # where they are is all that can't be right by itself
-        shown = told_of(error, ("name", "url", "ca_file", "cpus", "memory_mib", "network", "firmware"))
-        return render(request, "providers/new_files.html", 400, said=said, **shown)
+    return await _added(request.state.asking, said["name"], "files", settings, {})
 
 
 async def _added(  # noqa: PLR0917
     asking: ApiClient, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], login: str | None = None
-) -> RedirectResponse:
+) -> str:
     body = {"name": name, "kind": kind, "settings": settings, "secrets": secrets}
     body |= {"login": login} if login is not None else {}
     added = await asking.post(ProviderCheck, "/v1/providers", body)
-    return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
+    return PROVIDER.at(provider=added.provider.name)
 
 
 # Parts
-
-
-def path_of(request: Request) -> str:
-    """Return the API's address of the provider that a page is about."""
-    return f"/v1/providers/{part(request.path_params['provider'])}"
 
 
 def no_numbers(numbers: Mapping[str, int | str]) -> dict[str, str]:
@@ -226,8 +200,9 @@ def no_numbers(numbers: Mapping[str, int | str]) -> dict[str, str]:
     return {name: _("Write a whole number.") for name, number in numbers.items() if isinstance(number, str)}
 
 
-def _number(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() else text
+def number_or_text(text: str) -> int | str:
+    """Return the number that was typed, or what was typed instead, which is refused by the field."""
+    return text if (number := whole(text)) is None else number
 
 
 def _where(provider: Provider) -> str:
@@ -246,16 +221,13 @@ def _told(settings: dict[str, Any]) -> list[tuple[str, str]]:
     return told
 
 
+_MAKES = "migration:provider:create"
 ROUTES = [
     Page("/providers", listed, "GET"),
-    Page("/providers/new/vsphere", new_vsphere, "GET", "migration:provider:create"),
-    Page("/providers/new/vsphere", add_vsphere, "POST", "migration:provider:create"),
-    Page("/providers/new/openstack", new_openstack, "GET", "migration:provider:create"),
-    Page("/providers/new/openstack", add_openstack, "POST", "migration:provider:create"),
-    Page("/providers/new/files", new_files, "GET", "migration:provider:create"),
-    Page("/providers/new/files", add_files, "POST", "migration:provider:create"),
-    Page("/providers/{provider}", one, "GET"),
-    Page("/providers/{provider}/check", check, "POST", "migration:provider:check"),
-    Page("/providers/{provider}/remove", ask_to_remove, "GET", "migration:provider:delete"),
-    Page("/providers/{provider}/remove", remove, "POST", "migration:provider:delete"),
+    *declare_form("/providers/new/vsphere", _MAKES, _vsphere, add_vsphere),
+    *declare_form("/providers/new/openstack", _MAKES, _openstack, add_openstack),
+    *declare_form("/providers/new/files", _MAKES, _files, add_files),
+    Page(PROVIDER.page, one, "GET"),
+    *declare_verb(PROVIDER, "check", "migration:provider:check", does=check),
+    *declare_verb(PROVIDER, "remove", "migration:provider:delete", _REMOVE, deletes(PROVIDER, "/providers")),
 ]

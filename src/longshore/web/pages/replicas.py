@@ -16,9 +16,11 @@ from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.model.replica import SYNCED, Stage
 from longshore.web.asking import ApiClient
-from longshore.web.page import Page
-from longshore.web.rendering import confirm, render
+from longshore.web.forms import whole
+from longshore.web.page import Page, Question, declare_verb
+from longshore.web.rendering import render
 from longshore.web.sorting import sorted_so
+from longshore.web.things import MIGRATION, REPLICA
 from longshore.wording.charts import Mark, ages
 from longshore.wording.states import of_condition, of_replica, of_status
 from longshore.wording.texts import _, marked
@@ -63,7 +65,7 @@ async def listed(request: Request) -> Response:
 
 async def one(request: Request) -> Response:
     asking: ApiClient = request.state.asking
-    report = await asking.get(ReplicaReport, f"{_path(request)}/report")
+    report = await asking.get(ReplicaReport, f"{REPLICA.path_of(request)}/report")
     days = request.query_params.get("days", "1")
     days = days if days in _SPANS else "1"
     replica = report.replica
@@ -132,21 +134,19 @@ def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime
 
 async def test(request: Request) -> Response:
     """Begin a test: a machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
-    said = request.state.form
-    body = {"point": int(said["point"]) if said["point"].isdigit() else None, "isolated": True}
-    made = await request.state.asking.post(Migration, f"{_path(request)}/test", body)
-    return RedirectResponse(f"/ui/migrations/{part(made.id)}", 303)
+    body = {"point": whole(request.state.form["point"]), "isolated": True}
+    made = await request.state.asking.post(Migration, f"{REPLICA.path_of(request)}/test", body)
+    return RedirectResponse(MIGRATION.at(migration=made.id), 303)
 
 
 async def ask_to_fail_over(request: Request) -> Response:
-    replica = await request.state.asking.get(Replica, _path(request))
-    point = request.query_params.get("point", "")
+    replica = await REPLICA.read(request)
     age = duration(replica.rpo_now) if replica.rpo_now is not None else _("unknown")
     return render(
         request,
         "replicas/failover.html",
         r=replica,
-        point=point if point.isascii() and point.isdigit() else "",
+        point=whole(request.query_params.get("point", "")) or "",
         age=age,
         may_plan=replica.stage is Stage.PROTECTED,
     )
@@ -155,70 +155,45 @@ async def ask_to_fail_over(request: Request) -> Response:
 async def fail_over(request: Request) -> Response:
     said = request.state.form
     planned = said["how"] == "planned"
-    point = int(said["point"]) if said["point"].isdigit() and not planned else None
-    await request.state.asking.post(Replica, f"{_path(request)}/failover", {"planned": planned, "point": point})
-    return _back(request)
+    body = {"planned": planned, "point": None if planned else whole(said["point"])}
+    await request.state.asking.post(Replica, f"{REPLICA.path_of(request)}/failover", body)
+    return REPLICA.back(request)
 
 
-async def ask_to_undo(request: Request) -> Response:
-    replica = await request.state.asking.get(Replica, _path(request))
-    back = _page(request)
+def _told_of_undo(replica: Replica) -> list[str]:
     if replica.stage in (Stage.FAILING_BACK, Stage.FAILED_BACK):
-        told = [_("The machine is shut down and is as it was before the failback; the server runs again.")]
+        first = _("The machine is shut down and is as it was before the failback; the server runs again.")
     else:
-        told = [_("The server is removed. The machine runs again if it was shut down for it, and syncs go on.")]
-    told.append(_("What has been written since is lost."))
-    heading = _("Undo it for %(name)s?") % {"name": replica.machine_name}
-    return confirm(request, heading, told=told, does=f"{back}/undo", said=_("Undo it"), back=back, kind="danger")
+        first = _("The server is removed. The machine runs again if it was shut down for it, and syncs go on.")
+    return [first, _("What has been written since is lost.")]
 
 
-async def ask_to_commit(request: Request) -> Response:
-    replica = await request.state.asking.get(Replica, _path(request))
-    back = _page(request)
+def _told_of_commit(replica: Replica) -> list[str]:
     if replica.stage is Stage.FAILED_BACK:
-        told = [_("The machine is what counts from now on. Its server goes if it isn't yours, and syncs go on.")]
+        first = _("The machine is what counts from now on. Its server goes if it isn't yours, and syncs go on.")
     else:
-        told = [_("The server is yours for good. Points stay until they are deleted.")]
-    told.append(_("It can't be undone any more."))
-    heading = _("Commit it for %(name)s?") % {"name": replica.machine_name}
-    return confirm(request, heading, told=told, does=f"{back}/commit", said=_("Commit it"), back=back)
+        first = _("The server is yours for good. Points stay until they are deleted.")
+    return [first, _("It can't be undone any more.")]
 
 
-def _does(verb: str) -> Any:
-    async def act(request: Request) -> Response:
-        await request.state.asking.post(Replica, f"{_path(request)}/{verb}")
-        return _back(request)
-
-    return act
-
-
-def _back(request: Request) -> RedirectResponse:
-    return RedirectResponse(_page(request), 303)
-
-
-def _page(request: Request) -> str:
-    return f"/ui/replicas/{part(request.path_params['replica'])}"
-
-
-def _path(request: Request) -> str:
-    return f"/v1/replicas/{part(request.path_params['replica'])}"
+_UNDO = Question(marked("Undo it for %(name)s?"), _told_of_undo, marked("Undo it"), "danger")
+_COMMIT = Question(marked("Commit it for %(name)s?"), _told_of_commit, marked("Commit it"))
 
 
 def _utc(at: datetime) -> datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
+_CHANGES, _FAILS_OVER = "migration:replica:update", "migration:replica:failover"
 ROUTES = [
     Page("/replicas", listed, "GET"),
-    Page("/replicas/{replica}", one, "GET"),
-    Page("/replicas/{replica}/sync", _does("sync"), "POST", "migration:replica:update"),
-    Page("/replicas/{replica}/pause", _does("pause"), "POST", "migration:replica:update"),
-    Page("/replicas/{replica}/resume", _does("resume"), "POST", "migration:replica:update"),
-    Page("/replicas/{replica}/test", test, "POST", "migration:replica:test"),
-    Page("/replicas/{replica}/failover", ask_to_fail_over, "GET", "migration:replica:failover"),
-    Page("/replicas/{replica}/failover", fail_over, "POST", "migration:replica:failover"),
-    Page("/replicas/{replica}/undo", ask_to_undo, "GET", "migration:replica:failover"),
-    Page("/replicas/{replica}/undo", _does("undo"), "POST", "migration:replica:failover"),
-    Page("/replicas/{replica}/commit", ask_to_commit, "GET", "migration:replica:failover"),
-    Page("/replicas/{replica}/commit", _does("commit"), "POST", "migration:replica:failover"),
+    Page(REPLICA.page, one, "GET"),
+    *declare_verb(REPLICA, "sync", _CHANGES),
+    *declare_verb(REPLICA, "pause", _CHANGES),
+    *declare_verb(REPLICA, "resume", _CHANGES),
+    *declare_verb(REPLICA, "test", "migration:replica:test", does=test),
+    Page(REPLICA.route_of("failover"), ask_to_fail_over, "GET", _FAILS_OVER),
+    Page(REPLICA.route_of("failover"), fail_over, "POST", _FAILS_OVER),
+    *declare_verb(REPLICA, "undo", _FAILS_OVER, _UNDO),
+    *declare_verb(REPLICA, "commit", _FAILS_OVER, _COMMIT),
 ]

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from longshore.api.replicas import Figures, Replica
 from longshore.api.reports import PlanReport, Report, ReportedMachine
-from longshore.client.calls import part
 from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv, as_json
+from longshore.web.things import MIGRATION, PLAN
 from longshore.wording.figures import moment
 from longshore.wording.states import of_replica, of_status
 
@@ -27,7 +27,7 @@ _REPLICAS = (
 
 
 async def of_plan(request: Request) -> Response:
-    report = await request.state.asking.get(PlanReport, _of_plan(request), events=False)
+    report = await request.state.asking.get(PlanReport, f"{PLAN.path_of(request)}/report", events=False)
     shown = [machine for machine in report.machines if machine.report is not None]
     left = [(one.machine, thing) for one in shown if one.report for thing in one.report.left]
     return render(
@@ -42,12 +42,12 @@ async def of_plan(request: Request) -> Response:
 
 
 async def plan_as_csv(request: Request) -> Response:
-    report = await request.state.asking.get(PlanReport, _of_plan(request), events=False)
+    report = await request.state.asking.get(PlanReport, f"{PLAN.path_of(request)}/report", events=False)
     return as_csv(f"plan-{report.name}", _PLAN, (_row(machine) for machine in report.machines))
 
 
 async def plan_as_json(request: Request) -> Response:
-    report = await request.state.asking.get(dict[str, Any], _of_plan(request))
+    report = await request.state.asking.get(dict[str, Any], f"{PLAN.path_of(request)}/report")
     return as_json(f"plan-{report['name']}", report)
 
 
@@ -69,19 +69,18 @@ def _digests(report: Report) -> list[str]:
 
 
 async def of_migration(request: Request) -> Response:
-    report = await request.state.asking.get(Report, _of_migration(request))
+    report = await request.state.asking.get(Report, f"{MIGRATION.path_of(request)}/report")
     return render(request, "reports/migration.html", report=report, of_status=of_status)
 
 
 async def migration_as_json(request: Request) -> Response:
-    report = await request.state.asking.get(dict[str, Any], _of_migration(request))
+    report = await request.state.asking.get(dict[str, Any], f"{MIGRATION.path_of(request)}/report")
     return as_json(f"migration-{report['id']}", report)
 
 
 async def bundle(request: Request) -> Response:
     """Return a file of a migration for those who help with it. Nothing secret is in it."""
-    path = f"/v1/migrations/{part(request.path_params['migration'])}/bundle"
-    found = await request.state.asking.get(dict[str, Any], path)
+    found = await request.state.asking.get(dict[str, Any], f"{MIGRATION.path_of(request)}/bundle")
     return as_json(f"bundle-{found['migration']['id']}", found)
 
 
@@ -124,14 +123,6 @@ def _protected(one: Replica) -> tuple[Any, ...]:
 
 def _of_span(replica: Replica, hours: int) -> Figures | None:
     return next((figures for figures in replica.figures if figures.hours == hours), None)
-
-
-def _of_plan(request: Request) -> str:
-    return f"/v1/plans/{part(request.path_params['name'])}/report"
-
-
-def _of_migration(request: Request) -> str:
-    return f"/v1/migrations/{part(request.path_params['migration'])}/report"
 
 
 ROUTES = [

@@ -1,12 +1,13 @@
 """A point in a vault becomes a machine, or one of its disks a volume: what stands against that, and its beginning."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from longshore.api.backups import Vault, VaultPointDetails
+from longshore.api.backups import VaultPointDetails
 from longshore.api.inventories import TargetOffer
 from longshore.api.schemas import Migration, PlanConcern, Provider
 from longshore.client.calls import part
@@ -14,14 +15,16 @@ from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import ApiClient
 from longshore.web.choices import flavor_choices, network_choices
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
+from longshore.web.forms import Form
+from longshore.web.page import declare_form
 from longshore.web.pages.new_replicas import LANDINGS
-from longshore.web.quota import takes
-from longshore.web.rendering import render
+from longshore.web.rendering import show_form
+from longshore.web.things import MIGRATION, VAULT, VAULT_POINT
+from longshore.wording.figures import size
 from longshore.wording.states import of_severity
 from longshore.wording.texts import _, marked
 
+_GIB = 1 << 30
 _TYPES = [
     ("cold", marked("Restore it: the server stays")),
     ("in-place", marked("In the place of the server that was backed up: that is shut down, and stays as the way back")),
@@ -37,22 +40,18 @@ _POWERS = [
 ]
 
 
-async def ask(request: Request) -> Response:
-    return await _shown(request, Form({"target": [request.query_params.get("target", "")]}), None, None)
+async def opened(request: Request) -> Form:
+    return Form({"target": [request.query_params.get("target", "")]})
 
 
-async def begin(request: Request) -> Response:
+async def begin(request: Request, said: Form) -> str | Response:
     """Begin a restore or, if only that is wanted, show what stands against it."""
-    asking, said = request.state.asking, request.state.form
     body = _body(request, said)
-    try:
-        if said["do"] == "start":
-            begun = await asking.post(Migration, "/v1/restores", body)
-            return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
-        concerns = await asking.post(list[PlanConcern], "/v1/restores/check", body)
-    except LongshoreError as error:
-        return await _shown(request, said, None, error)
-    return await _shown(request, said, concerns, None)
+    if said["do"] == "start":
+        begun = await request.state.asking.post(Migration, "/v1/restores", body)
+        return MIGRATION.at(migration=begun.id)
+    concerns = await request.state.asking.post(list[PlanConcern], "/v1/restores/check", body)
+    return await _shown(request, said, None, concerns)
 
 
 def _body(request: Request, said: Form) -> dict[str, Any]:
@@ -77,35 +76,30 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
 
 
 async def _shown(
-    request: Request, said: Form, concerns: list[PlanConcern] | None, trouble: LongshoreError | None
+    request: Request, said: Form, trouble: LongshoreError | None, concerns: list[PlanConcern] | None = None
 ) -> Response:
     asking: ApiClient = request.state.asking
-    named = request.path_params
-    path = f"/v1/vaults/{part(named['vault'])}"
     vault, found, providers = await asyncio.gather(
-        asking.get(Vault, path),
-        asking.get(VaultPointDetails, f"{path}/points/{part(named['point'])}"),
-        asking.get(list[Provider], "/v1/providers"),
+        VAULT.read(request), VAULT_POINT.read(request), asking.get(list[Provider], "/v1/providers")
     )
     targets = [one.name for one in providers if "target" in one.sides]
     target = said["target"] or (targets[0] if len(targets) == 1 else "")
     offer = None
     if target:
-        try:
-            offer = await asking.get(TargetOffer, f"/v1/providers/{part(target)}/offer")
-        except LongshoreError as error:
-            trouble = trouble or error
+        offer, fault = await asking.tried(TargetOffer, f"/v1/providers/{part(target)}/offer")
+        trouble = trouble or fault
     order = list(Severity)
     weighed = sorted(concerns or [], key=lambda one: (order.index(one.severity), one.code))
     labels = {disk["key"]: disk["label"] for disk in found.machine["disks"]}
     blocked = [one for one in weighed if one.severity is Severity.BLOCKER]
-    return render(
+    return show_form(
         request,
         "backups/restore.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
+        _FIELDS,
         vault=vault,
         point=found,
-        said=said,
         targets=targets,
         target=target,
         disks=[(str(number), labels.get(key, key)) for number, key in enumerate(found.disks, 1)],
@@ -127,21 +121,31 @@ async def _shown(
         acceptable=sorted({one.code for one in blocked if one.acceptable}),
         accepted=said.all("accept"),
         of_severity=of_severity,
-        **told_of(trouble, _FIELDS),
     )
 
 
 def _takes(point: VaultPointDetails, said: Form, offer: TargetOffer) -> list[tuple[str, str, str]]:
-    known = {disk["key"]: int(disk["size"]) for disk in point.machine["disks"]}
-    sizes = [known.get(key, 0) for key in point.disks]
+    """Return a row for each kind of resource: its name, how much a restore needs and how much there is."""
+    known, room = {disk["key"]: int(disk["size"]) for disk in point.machine["disks"]}, offer.quota
+    disks = [known.get(key, 0) for key in point.disks]
+    rows = []
     if said["disk"]:
-        return takes(None, [one for n, one in enumerate(sizes, 1) if str(n) == said["disk"]], offer.quota)
-    chosen = [(one.cpus, one.memory_mib) for one in offer.flavors if one.name == said["flavor"]]
-    shape = chosen[0] if chosen else (int(point.machine["cpus"]), int(point.machine["memory_mib"]))
-    return takes(shape, sizes, offer.quota)
+        disks = [one for n, one in enumerate(disks, 1) if str(n) == said["disk"]]
+    else:
+        chosen = [(one.cpus, one.memory_mib) for one in offer.flavors if one.name == said["flavor"]]
+        cpus, memory = chosen[0] if chosen else (int(point.machine["cpus"]), int(point.machine["memory_mib"]))
+        rows = [
+            (_("Servers"), "1", _room(room.instances)),
+            (_("CPUs"), str(cpus), _room(room.cores)),
+            (_("Memory"), size(memory << 20), _room(room.memory_mib, lambda mib: size(mib << 20))),
+        ]
+    gib = sum(-(-one // _GIB) for one in disks)
+    volumes = (_("Volumes"), str(len(disks)), _room(room.volumes))
+    return [*rows, volumes, (_("Size of volumes"), f"{gib} GiB", _room(room.gigabytes, lambda count: f"{count} GiB"))]
 
 
-ROUTES = [
-    Page("/backups/vaults/{vault}/restore/{point:path}", ask, "GET", "migration:restore:create"),
-    Page("/backups/vaults/{vault}/restore/{point:path}", begin, "POST", "migration:restore:create"),
-]
+def _room(count: int | None, write: Callable[[int], str] = str) -> str:
+    return _("no limit") if count is None else write(count)
+
+
+ROUTES = declare_form(VAULT_POINT.route_of("restore"), "migration:restore:create", _shown, begin, opened)

@@ -1,17 +1,18 @@
 """A project's networks, routers, groups and the rest as files, for who has the pages and the files to themselves."""
 
 from collections import Counter
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Provider
 from longshore.api.tenancy import TenancyJob
 from longshore.client.calls import part
 from longshore.errors import LongshoreError, NotFound
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import render
+from longshore.web.forms import Form
+from longshore.web.page import Page, declare_form
+from longshore.web.rendering import render, show_form
+from longshore.web.things import PROVIDER
 from longshore.wording.texts import _, marked
 
 _RULE = "migration:tenancy"
@@ -32,41 +33,26 @@ WORDS = (
 )
 
 
-async def asked(request: Request) -> Response:
-    return await _form(
-        request, Form({name: request.query_params.getlist(name) for name in ("directory", "kind")}), None
-    )
+async def opened(request: Request) -> Form:
+    return Form({name: request.query_params.getlist(name) for name in ("directory", "kind")})
 
 
-async def start(request: Request) -> Response:
+async def start(request: Request, said: Form) -> str:
     """Begin a comparison or an export; an import is offered below a comparison."""
-    said = request.state.form
     only = [file for kind in said.all("kind") for file in _KINDS.get(kind, ("", ()))[1]]
     body = {"provider": request.path_params["provider"], "directory": said["directory"], "only": only}
     body |= {"overwrite": bool(said["overwrite"])} if said["do"] == "export" else {}
-    try:
-        act = _ACTS.get(said["do"], "diffs")
-        job = await request.state.asking.post(TenancyJob, f"/v1/tenancy/{act}", body)
-    except LongshoreError as error:
-        return await _form(request, said, error)
-    kinds = "".join(f"&kind={part(kind)}" for kind in said.all("kind"))
-    directory = part(said["directory"])
-    return RedirectResponse(f"{_at(request)}/{part(job.id)}?do={part(said['do'])}&directory={directory}{kinds}", 303)
+    job = await request.state.asking.post(TenancyJob, f"/v1/tenancy/{_ACTS.get(said['do'], 'diffs')}", body)
+    query = [("do", said["do"]), ("directory", said["directory"]), *(("kind", kind) for kind in said.all("kind"))]
+    return f"{_at(request)}/{part(job.id)}?{urlencode(query)}"
 
 
 async def _form(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    provider = await request.state.asking.get(Provider, f"/v1/providers/{part(request.path_params['provider'])}")
+    provider = await PROVIDER.read(request)
     if not request.app.state.door.alone:
         raise NotFound(_("A server reads and writes no files of yours."), advice=_("Use: longshore tenant."))
-    return render(
-        request,
-        "tenants/form.html",
-        200 if trouble is None else 400,
-        provider=provider,
-        said=said,
-        kinds=[(kind, _(text)) for kind, (text, _files) in _KINDS.items()],
-        **told_of(trouble, ("directory",)),
-    )
+    kinds = [(kind, _(text)) for kind, (text, _files) in _KINDS.items()]
+    return show_form(request, "tenants/form.html", said, trouble, ("directory",), provider=provider, kinds=kinds)
 
 
 async def job(request: Request) -> Response:
@@ -97,12 +83,11 @@ async def stop(request: Request) -> Response:
 
 
 def _at(request: Request) -> str:
-    return f"/ui/providers/{part(request.path_params['provider'])}/tenant"
+    return PROVIDER.address_of("tenant", request)
 
 
 ROUTES = [
-    Page("/providers/{provider}/tenant", asked, "GET", _RULE),
-    Page("/providers/{provider}/tenant", start, "POST", _RULE),
+    *declare_form("/providers/{provider}/tenant", _RULE, _form, start, opened),
     Page("/providers/{provider}/tenant/{job}", job, "GET", _RULE),
     Page("/providers/{provider}/tenant/{job}/stop", stop, "POST", _RULE),
 ]

@@ -1,54 +1,47 @@
 """Vaults are made or added, checked, copied into others, forgotten; and policies come back from one."""
 
 import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import ImportedPolicy
-from longshore.api.backups import Vault, VaultCheck, VaultRecovery
+from longshore.api.backups import Vault, VaultCheck
 from longshore.api.features import Features
 from longshore.api.schemas import Migration, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import confirm, render
-from longshore.wording.texts import _
+from longshore.web.forms import Form
+from longshore.web.page import Page, Question, declare_form, declare_verb
+from longshore.web.rendering import render, show_form
+from longshore.web.things import MIGRATION, VAULT
+from longshore.wording.texts import _, marked
 
 _PLACE = ("url", "endpoint", "region", "access_key")  # of a bucket
 _FIELDS = ("name", "directory", *_PLACE, "ca_file", "lock", "secret_key", "pass_phrase", "again", "barbican")
 
 
-async def new(request: Request) -> Response:
-    return await _asked(request, Form({}), None)
-
-
-async def create(request: Request) -> Response:
+async def create(request: Request, said: Form) -> str:
     """Make a new vault, or add one that is there already. What opens it is asked for anew when anything is refused."""
-    asking, said = request.state.asking, request.state.form
-    try:
-        phrase = _pass_phrase(said)
-        in_bucket = said["where"] == "bucket"
-        named = (*_PLACE, "ca_file")
-        where = {name: said[name] for name in named if said[name]} if in_bucket else {"directory": said["directory"]}
-        if said["encrypted"] == "barbican":
-            where["barbican"] = said["barbican"]
-        secret_key = said.exact("secret_key") if in_bucket else ""
-        if said["what"] == "there":
-            given = {"pass_phrase": phrase, "secret_key": secret_key}
-            secrets = {name: value for name, value in given.items() if value}
-            body = {"name": said["name"], "kind": "vault", "settings": where, "secrets": secrets}
-            name = (await asking.post(ProviderCheck, "/v1/providers", body)).provider.name
-        else:
-            lock = said["lock"] if in_bucket else ""
-            keys = {"pass_phrase": phrase or None, "secret_key": secret_key or None}
-            body = {"name": said["name"], **where, **keys, "lock": lock or None}
-            name = (await asking.post(Vault, "/v1/vaults", body)).name
-    except LongshoreError as error:
-        return await _asked(request, said, error)
-    return RedirectResponse(f"/ui/backups/vaults/{part(name)}", 303)
+    asking: ApiClient = request.state.asking
+    phrase = _pass_phrase(said)
+    in_bucket = said["where"] == "bucket"
+    named = (*_PLACE, "ca_file")
+    where = {name: said[name] for name in named if said[name]} if in_bucket else {"directory": said["directory"]}
+    if said["encrypted"] == "barbican":
+        where["barbican"] = said["barbican"]
+    secret_key = said.exact("secret_key") if in_bucket else ""
+    if said["what"] == "there":
+        given = {"pass_phrase": phrase, "secret_key": secret_key}
+        secrets = {name: value for name, value in given.items() if value}
+        body = {"name": said["name"], "kind": "vault", "settings": where, "secrets": secrets}
+        return VAULT.at(vault=(await asking.post(ProviderCheck, "/v1/providers", body)).provider.name)
+    lock = said["lock"] if in_bucket else ""
+    keys = {"pass_phrase": phrase or None, "secret_key": secret_key or None}
+    new: dict[str, Any] = {"name": said["name"], **where, **keys, "lock": lock or None}
+    return VAULT.at(vault=(await asking.post(Vault, "/v1/vaults", new)).name)
 
 
 def _pass_phrase(said: Form) -> str:
@@ -70,146 +63,105 @@ def _pass_phrase(said: Form) -> str:
 
 async def keepers(asking: ApiClient) -> list[tuple[str, str]]:
     """Return the project's own OpenStacks, in whose key manager a secret can be made, as choices of a form."""
-    found = await asking.get(list[Provider], "/v1/providers?kind=openstack")
+    found = await asking.get(list[Provider], "/v1/providers", kind="openstack")
     return [(one.name, one.name) for one in found if not one.shared]
 
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     asking = request.state.asking
     features, kept_by = await asyncio.gather(asking.get(Features, "/v1/features"), keepers(asking))
-    return render(
+    return show_form(
         request,
         "backups/new_vault.html",
-        200 if trouble is None else 400,
-        said=said,
+        said,
+        trouble,
+        _FIELDS,
         keepers=kept_by,
         endpoints=None if features.vault_endpoints is None else [(url, url) for url in features.vault_endpoints],
-        **told_of(trouble, _FIELDS),
     )
 
 
 async def check(request: Request) -> Response:
-    found = await request.state.asking.post(VaultCheck, f"{_path(request)}/check")
+    found = await request.state.asking.post(VaultCheck, f"{VAULT.path_of(request)}/check")
     return render(request, "backups/checked.html", found=found, vault=found.vault)
 
 
-async def ask_to_recover(request: Request) -> Response:
-    vault = await request.state.asking.get(Vault, _path(request))
-    told = [
-        _("All that its lock has kept is there again, as it was at first, whoever has deleted it or written it again."),
-        _(
-            "What policies have deleted since comes back, too, and goes again. So do keys that were removed: remove"
-            " them once more."
-        ),
-    ]
-    heading = _("Bring back what was deleted in %(name)s?") % {"name": vault.name}
-    back = _page(request)
-    return confirm(request, heading, told=told, does=f"{back}/recover", said=_("Bring it back"), back=back)
-
-
-async def recover(request: Request) -> Response:
-    await request.state.asking.post(VaultRecovery, f"{_path(request)}/recover")
-    return RedirectResponse(_page(request), 303)
-
-
-async def ask_to_copy(request: Request) -> Response:
-    return await _copied(request, Form({}), None)
-
-
-async def copy(request: Request) -> Response:
-    said = request.state.form
-    try:
-        body = {"to": said["to"], "in_clear": bool(said["in_clear"])}
-        begun = await request.state.asking.post(Migration, f"{_path(request)}/copy", body)
-    except LongshoreError as error:
-        return await _copied(request, said, error)
-    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+async def copy(request: Request, said: Form) -> str:
+    body = {"to": said["to"], "in_clear": bool(said["in_clear"])}
+    begun = await request.state.asking.post(Migration, f"{VAULT.path_of(request)}/copy", body)
+    return MIGRATION.at(migration=begun.id)
 
 
 async def _copied(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: ApiClient = request.state.asking
-    vault, vaults = await asyncio.gather(asking.get(Vault, _path(request)), asking.get(list[Vault], "/v1/vaults"))
-    return render(
-        request,
-        "backups/copy_vault.html",
-        200 if trouble is None else 400,
-        vault=vault,
-        others=[(one.name, one.name) for one in vaults if one.id != vault.id],
-        said=said,
-        **told_of(trouble, ("to",), called={"in_clear": "to"}),
+    vault, vaults = await asyncio.gather(VAULT.read(request), request.state.asking.get(list[Vault], "/v1/vaults"))
+    others = [(one.name, one.name) for one in vaults if one.id != vault.id]
+    called = {"in_clear": "to"}
+    return show_form(
+        request, "backups/copy_vault.html", said, trouble, ("to",), None, called, vault=vault, others=others
     )
 
 
-async def ask_to_import(request: Request) -> Response:
-    return await _imported(request, Form({}), None, None)
-
-
-async def bring_back(request: Request) -> Response:
-    said = request.state.form
+async def bring_back(request: Request, said: Form) -> Response:
     body = {"sources": said.pairs("s-name", "s-to"), "paused": not said["resume"]}
-    try:
-        found = await request.state.asking.post(list[ImportedPolicy], f"{_path(request)}/import", body)
-    except LongshoreError as error:
-        return await _imported(request, said, None, error)
-    return await _imported(request, said, found, None)
+    path = f"{VAULT.path_of(request)}/import"
+    return await _imported(request, said, None, await request.state.asking.post(list[ImportedPolicy], path, body))
 
 
 async def _imported(
-    request: Request, said: Form, found: list[ImportedPolicy] | None, trouble: LongshoreError | None
+    request: Request, said: Form, trouble: LongshoreError | None, found: list[ImportedPolicy] | None = None
 ) -> Response:
-    vault = await request.state.asking.get(Vault, _path(request))
+    vault = await VAULT.read(request)
     providers = await request.state.asking.get(list[Provider], "/v1/providers")
-    return render(
+    return show_form(
         request,
         "backups/import.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
         vault=vault,
         found=found,
         refused=[one for one in found or [] if one.outcome.value == "refused"],
         providers=[("", _("Not decided")), *((one.name, one.name) for one in providers if "vault" not in one.sides)],
         sources=[*said.pairs("s-name", "s-to").items(), ("", ""), ("", "")],
-        said=said,
-        trouble=trouble,
     )
 
 
-async def ask_to_forget(request: Request) -> Response:
-    vault = await request.state.asking.get(Vault, _path(request))
-    told = [
-        _("Longshore forgets where it is and what opens it. Nothing in the vault itself is touched."),
-        _("It can be added again, with its pass phrase if it has one: is that kept somewhere else?"),
-        _("It is refused while a policy or a backup has it."),
-    ]
-    heading = _("Forget the vault %(name)s?") % {"name": vault.name}
-    back = _page(request)
-    return confirm(request, heading, told=told, does=f"{back}/forget", said=_("Forget it"), back=back, kind="danger")
+_RECOVER = Question(
+    marked("Bring back what was deleted in %(name)s?"),
+    (
+        marked(
+            "All that its lock has kept is there again, as it was at first, whoever has deleted it or written it again."
+        ),
+        marked(
+            "What policies have deleted since comes back, too, and goes again. So do keys that were removed: remove"
+            " them once more."
+        ),
+    ),
+    marked("Bring it back"),
+)
+_FORGET = Question(
+    marked("Forget the vault %(name)s?"),
+    (
+        marked("Longshore forgets where it is and what opens it. Nothing in the vault itself is touched."),
+        marked("It can be added again, with its pass phrase if it has one: is that kept somewhere else?"),
+        marked("It is refused while a policy or a backup has it."),
+    ),
+    marked("Forget it"),
+    "danger",
+)
 
 
 async def forget(request: Request) -> Response:
-    vault = await request.state.asking.get(Vault, _path(request))
+    vault = await VAULT.read(request)
     await request.state.asking.ask(type(None), "DELETE", f"/v1/providers/{part(vault.id)}")
     return RedirectResponse("/ui/backups", 303)
 
 
-def _page(request: Request) -> str:
-    return f"/ui/backups/vaults/{part(request.path_params['vault'])}"
-
-
-def _path(request: Request) -> str:
-    return f"/v1/vaults/{part(request.path_params['vault'])}"
-
-
 _MAKES, _KEEPS, _POLICIES = "migration:vault:create", "migration:vault:keep", "migration:backup-policy:change"
 ROUTES = [
-    Page("/backups/new-vault", new, "GET", _MAKES),
-    Page("/backups/new-vault", create, "POST", _MAKES),
+    *declare_form("/backups/new-vault", _MAKES, _asked, create),
     Page("/backups/vaults/{vault}/check", check, "POST", "migration:vault:get"),
-    Page("/backups/vaults/{vault}/recover", ask_to_recover, "GET", _KEEPS),
-    Page("/backups/vaults/{vault}/recover", recover, "POST", _KEEPS),
-    Page("/backups/vaults/{vault}/copy", ask_to_copy, "GET", _KEEPS),
-    Page("/backups/vaults/{vault}/copy", copy, "POST", _KEEPS),
-    Page("/backups/vaults/{vault}/import", ask_to_import, "GET", _POLICIES),
-    Page("/backups/vaults/{vault}/import", bring_back, "POST", _POLICIES),
-    Page("/backups/vaults/{vault}/forget", ask_to_forget, "GET", "migration:provider:delete"),
-    Page("/backups/vaults/{vault}/forget", forget, "POST", "migration:provider:delete"),
+    *declare_verb(VAULT, "recover", _KEEPS, _RECOVER),
+    *declare_form("/backups/vaults/{vault}/copy", _KEEPS, _copied, copy),
+    *declare_form("/backups/vaults/{vault}/import", _POLICIES, _imported, bring_back),
+    *declare_verb(VAULT, "forget", "migration:provider:delete", _FORGET, forget),
 ]

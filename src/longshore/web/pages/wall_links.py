@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.wall_links import MadeWallLink, WallLink
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
-from longshore.web.rendering import render
+from longshore.web.forms import Form
+from longshore.web.page import Page, declare_form
+from longshore.web.rendering import show_form
 from longshore.wording.texts import _, marked
 
 AT = "/ui/wall-links"
@@ -26,20 +26,11 @@ _HOURS = {
 }
 
 
-async def listed(request: Request) -> Response:
-    return await _shown(request, Form({}))
-
-
-async def create(request: Request) -> Response:
+async def create(request: Request, said: Form) -> Response:
     """Make a link and show it: this once."""
-    said: Form = request.state.form
     hours = next((one for one in _HOURS if str(one) == said["hours"]), 8)
     body = {"name": said["name"], "ends_at": (datetime.now(UTC) + timedelta(hours=hours)).isoformat()}
-    try:
-        made = await request.state.asking.post(MadeWallLink, "/v1/wall-links", body)
-    except LongshoreError as error:
-        return await _shown(request, said, error)
-    return await _shown(request, Form({}), made=made)
+    return await _shown(request, Form(), made=await request.state.asking.post(MadeWallLink, "/v1/wall-links", body))
 
 
 async def remove(request: Request) -> Response:
@@ -52,21 +43,20 @@ async def _shown(
     request: Request, said: Form, trouble: LongshoreError | None = None, made: MadeWallLink | None = None
 ) -> Response:
     own = request.app.state.door.origin or "{0.scheme}://{0.netloc}".format(urlsplit(str(request.url)))
-    return render(
+    return show_form(
         request,
         "wall_links.html",
-        200 if trouble is None else 400,
+        said,
+        trouble,
+        _FIELDS,
         links=await request.state.asking.get(list[WallLink], "/v1/wall-links"),
-        said=said,
         hours=[(str(hours), _(text)) for hours, text in _HOURS.items()],
         made=made,
         address=f"{own}{made.path}" if made else "",
-        **told_of(trouble, _FIELDS),
     )
 
 
 ROUTES = [
-    Page("/wall-links", listed, "GET"),
-    Page("/wall-links", create, "POST", _SETS),
+    *declare_form("/wall-links", _SETS, _shown, create, seen_by_all=True),
     Page("/wall-links/remove", remove, "POST", _SETS),
 ]

@@ -26,13 +26,13 @@ from longshore.model.request import BootProof, MigrationRequest
 from longshore.model.source_names import NamedPlace
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
-from longshore.web.forms import Form, told_of
-from longshore.web.page import OF_MANY, Page
-from longshore.web.pages.changed_plans import change_plan
+from longshore.web.forms import Form, told_of, whole
+from longshore.web.page import OF_MANY, Page, declare_form
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plan_files import POWERS
-from longshore.web.pages.plans import shown_concerns, types_from, types_of
-from longshore.web.rendering import render
+from longshore.web.pages.plans import change_plan, shown_concerns, types_from, types_of
+from longshore.web.rendering import render, show_form
+from longshore.web.things import PLAN
 from longshore.wording.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
@@ -60,22 +60,19 @@ async def new(request: Request) -> Response:
     return await _named(request, Form(fields), None)
 
 
-async def create(request: Request) -> Response:
+async def create(request: Request, said: Form) -> str:
     """Propose a plan and keep it as a draft; what it could not decide is for the next page."""
-    asking, said = request.state.asking, request.state.form
-    try:
-        machines, volumes = await _chosen(asking, said)
-        body = {
-            **{name: said[name] for name in ("name", "source", "target", "description")},
-            "machines": machines,
-            "volumes": volumes,
-            "defaults": {"type": said["type"]} if said["type"] else {},
-            "draft": said["draft"] or str(uuid4()),
-        }
-        answer = await asking.post(PlanAnswer, "/v1/plans", body)
-    except LongshoreError as error:
-        return await _named(request, said, error)
-    return RedirectResponse(f"/ui/plans/{part(answer.plan['name'])}/mappings", 303)
+    asking: ApiClient = request.state.asking
+    machines, volumes = await _chosen(asking, said)
+    body = {
+        **{name: said[name] for name in ("name", "source", "target", "description")},
+        "machines": machines,
+        "volumes": volumes,
+        "defaults": {"type": said["type"]} if said["type"] else {},
+        "draft": said["draft"] or str(uuid4()),
+    }
+    answer = await asking.post(PlanAnswer, "/v1/plans", body)
+    return f"{PLAN.at(name=answer.plan['name'])}/mappings"
 
 
 async def _named(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
@@ -83,18 +80,18 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
     providers = await asking.get(list[Provider], "/v1/providers")
     chosen = said.all("machine") if said["which"] not in ("all", _OF_DRAFT) else []
     count, names = await _counted(asking, said)
-    return render(
+    return show_form(
         request,
         "wizard/new.html",
-        200 if trouble is None else 400,
-        said=said,
+        said,
+        trouble,
+        _SAID,
         chosen=chosen,
         volumes=said.all("volume"),
         count=count,
         names=names,
         targets=[(p.name, p.name) for p in providers if "target" in p.sides],
         types=types_of(providers, said["source"]),
-        **told_of(trouble, _SAID),
     )
 
 
@@ -162,13 +159,13 @@ async def mappings(request: Request) -> Response:
 async def _mapped(request: Request, trouble: LongshoreError | None, said: Form | None = None) -> Response:
     """Show the form as the plan has it, or with what was `said` where that was refused."""
     asking: ApiClient = request.state.asking
-    view = await asking.get(PlanView, _path(request))
+    view = await PLAN.read(request)
     plan = merged(view.plan, _choices(view.plan, said)) if said else view.plan
     defaults = plan.get("defaults") or {}
     offer, rows = None, None
     try:
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(plan['target'])}/offer")
-        found = await asking.get(list[FoundMachine], f"{_path(request)}/machines")
+        found = await asking.get(list[FoundMachine], f"{PLAN.path_of(request)}/machines")
         rows = _Rows([one for one in found if one.machine is not None], plan, offer)
     except LongshoreError as error:
         trouble = trouble or error
@@ -233,15 +230,17 @@ def _flavor_of(rules: Sequence[Mapping[str, Any]], cpus: int, memory: int) -> st
 
 async def save(request: Request) -> Response:
     """Keep what was chosen; where only the concerns are wanted (by htmx), they are the answer."""
-    asking, said = request.state.asking, request.state.form
+    said: Form = request.state.form
     trouble: LongshoreError | None = None
     try:
-        view = await asking.get(PlanView, _path(request))
+        view = await PLAN.read(request)
         patch = _choices(view.plan, said)
         patch["defaults"]["boot_port"] = _ports(said["boot_port"]) or None
         # This page keeps each choice as it is made: whoever is quicker than the answer has changed nothing else
         by_itself = "HX-Request" in request.headers or _bare(merged(view.plan, patch)) == _bare(view.plan)
-        await change_plan(request, "PATCH", _path(request), patch, view.version if by_itself else said["version"])
+        await change_plan(
+            request, "PATCH", PLAN.path_of(request), patch, view.version if by_itself else said["version"]
+        )
     except LongshoreError as error:
         trouble = error
     if "HX-Request" in request.headers:
@@ -250,7 +249,7 @@ async def save(request: Request) -> Response:
         return answer
     if trouble is not None:
         return await _mapped(request, trouble, said)
-    return RedirectResponse(f"/ui/plans/{part(request.path_params['name'])}/concerns", 303)
+    return RedirectResponse(PLAN.address_of("concerns", request), 303)
 
 
 def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
@@ -302,25 +301,23 @@ def _ports_said(ports: Any) -> str:
 def _ports(text: str) -> list[int]:
     words = text.replace(",", " ").split()
     for word in words:
-        if not (word.isascii() and word.isdigit() and len(word) < 6 and 0 < int(word) < 1 << 16):
+        if not 0 < (whole(word) or 0) < 1 << 16:
             raise InvalidInput(_("%(word)s isn't the number of a port.") % {"word": word}, field="boot_port")
     return [int(word) for word in words]
 
 
 def _size(text: str) -> tuple[int, int]:
-    cpus, _x, memory = text.partition("x")
-    if not (cpus.isascii() and cpus.isdigit() and memory.isascii() and memory.isdigit()):
+    before, _x, behind = text.partition("x")
+    cpus, memory = whole(before), whole(behind)
+    if cpus is None or memory is None:
         raise InvalidInput("That is no size of a machine.")
-    return int(cpus), int(memory)
+    return cpus, memory
 
 
-def _path(request: Request) -> str:
-    return f"/v1/plans/{part(request.path_params['name'])}"
-
-
+_MAKES = "migration:plan:create"
 ROUTES = [
-    Page("/new-plan", new, "GET", "migration:plan:create"),
-    Page("/new-plan", create, "POST", "migration:plan:create", OF_MANY),
-    Page("/plans/{name}/mappings", mappings, "GET", "migration:plan:create"),
-    Page("/plans/{name}/mappings", save, "POST", "migration:plan:create", OF_MANY),
+    Page("/new-plan", new, "GET", _MAKES),
+    declare_form("/new-plan", _MAKES, _named, create, largest=OF_MANY)[1],
+    Page(PLAN.route_of("mappings"), mappings, "GET", _MAKES),
+    Page(PLAN.route_of("mappings"), save, "POST", _MAKES, OF_MANY),
 ]
