@@ -391,10 +391,10 @@ def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch
     os.write(key, f"longshore:{KEY_HEX}\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(relay_module, "WRITING", silent.getsockname()[1])
-        threading.Thread(target=lambda: silent.accept()[0].sendall(greeting) or time.sleep(5), daemon=True).start()
+        threading.Thread(target=lambda: silent.accept()[0].sendall(greeting) or time.sleep(60), daemon=True).start()
         began = time.monotonic()
         assert not Relay(OWNER, "server-1", "127.0.0.1", key).answers()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     os.close(key)
 
 
@@ -408,7 +408,7 @@ def test_one_that_is_slow_to_answer_is_kept_for_who_copies_through_it(machine, p
 
 
 def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
-    monkeypatch.setattr(relay_module, "PATIENCE", 10.0)
+    monkeypatch.setattr(relay_module, "PATIENCE", 60.0)
     with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
         asks, answers = threading.Event(), Relay.answers
@@ -418,7 +418,7 @@ def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, po
         assert asks.wait(60)
         began = time.monotonic()
         pool.end_quiet()
-    assert time.monotonic() - began < 5, "somebody who has a relay waited for another's"
+    assert time.monotonic() - began < 30, "somebody who has a relay waited for another's"
     machine.die()
     machine.start()
     asking.join()
