@@ -84,6 +84,16 @@ def test_a_damaged_key_doesnt_stand_before_a_good_one(vault):
     assert opened(vault, FIRST).key == vault.key
 
 
+def test_a_pass_phrase_is_the_same_on_every_keyboard(tmp_path):
+    """macOS may write é as two characters where others write one."""
+    composed, apart = "caf\u00e9 au lait", "cafe\u0301 au lait"
+    vault = Vault.create(Directory(tmp_path / "vault"), composed)
+    point = with_point(vault, tmp_path)
+    assert opened(vault, apart).key == vault.key
+    (tmp_path / "phrase").write_text(apart, encoding="utf-8")
+    assert restored(tmp_path, point, "--pass-phrase-file", tmp_path / "phrase").returncode == 0
+
+
 @pytest.mark.parametrize("said", ["", "[]", "{", '{"salt": 1, "scrypt": {}, "key": ""}', '{"salt": "AA"}', "null"])
 def test_of_nonsense_nothing_is_remembered(vault, said):
     sealing.remember(FIRST, said)

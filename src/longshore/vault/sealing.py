@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+from unicodedata import normalize
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
@@ -244,7 +245,7 @@ def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
         if found is None:
             try:
                 with _stretching:
-                    found = Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
+                    found = Scrypt(salt=salt, length=KEY, **cost).derive(_as_typed_anywhere(pass_phrase))
             finally:
                 with _finding:
                     _being_found.pop(asked, None)
@@ -265,7 +266,13 @@ def remember(pass_phrase: str, stretched: str) -> None:
 
 def _of(pass_phrase: str, key: bytes) -> str:
     """Tells whether it was this one that gave the key."""
-    return blake3(pass_phrase.encode(), key=key).hexdigest()
+    return blake3(_as_typed_anywhere(pass_phrase), key=key).hexdigest()
+
+
+def _as_typed_anywhere(pass_phrase: str) -> bytes:
+    """Return a pass phrase's bytes, the same whether a keyboard writes an accent as a character of its own (macOS) or
+    not."""
+    return normalize("NFC", pass_phrase).encode()
 
 
 def _mark(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:

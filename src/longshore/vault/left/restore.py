@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+from unicodedata import normalize
 
 try:
     from zstandard import ZstdDecompressor, ZstdError, frame_content_size
@@ -230,6 +231,7 @@ class Vault:
                 phrase = getpass.getpass("Pass phrase, or what the secret holds: " if kept else "Pass phrase: ")
             except EOFError:
                 sys.exit("The vault is encrypted: name a file with its pass phrase, or the secret: --pass-phrase-file.")
+        octets = normalize("NFC", phrase).encode()
         for name, told in keys:
             try:
                 salt, nonce, wrapped = (base64.b64decode(told[part]) for part in ("salt", "nonce", "wrapped"))
@@ -237,7 +239,7 @@ class Vault:
                 if cost["n"] * cost["r"] * cost["p"] > MOST_SCRYPT:
                     raise ValueError
                 memory = 256 * cost["n"] * cost["r"]
-                stretched = hashlib.scrypt(phrase.encode(), salt=salt, dklen=32, maxmem=memory, **cost)
+                stretched = hashlib.scrypt(octets, salt=salt, dklen=32, maxmem=memory, **cost)
                 return AESGCM(stretched).decrypt(nonce, wrapped, id_)
             except InvalidTag:
                 continue
