@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+from weakref import WeakValueDictionary
 
 from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
@@ -46,7 +47,7 @@ class KeptInventories:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, KeptInventory] = OrderedDict()
-        self._reading: dict[str, Lock] = {}
+        self._reading = WeakValueDictionary[str, Lock]()  # each for as long as somebody reads or waits
         self._lock = Lock()
 
     def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> KeptInventory:
