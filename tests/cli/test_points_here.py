@@ -169,11 +169,13 @@ def test_an_export_is_read_by_foreign_tools_and_describes_the_machine(state, tmp
 
 @pytest.fixture
 def history(tmp_path):
-    """What the disk of a machine held at each of its points: changed, with a block less, grown, changed at its end."""
+    """What the disk of a machine held at each of its points: changed, with a block less, changed again and grown,
+    changed at its end."""
     first = bytearray(os.urandom(64 * BLOCK))
     second = bytearray(first)
     second[3 * BLOCK : 4 * BLOCK], second[10 * BLOCK : 11 * BLOCK] = os.urandom(BLOCK), bytes(BLOCK)
     third = second + os.urandom(2 * BLOCK + 1024)
+    third[3 * BLOCK : 4 * BLOCK] = os.urandom(BLOCK)
     fourth = bytearray(third)
     fourth[-10:] = b"the end of"
     vault = Vault.create(Directory(tmp_path / "vault"), None)
@@ -208,15 +210,24 @@ def test_a_chain_of_a_machines_points_may_be_moved_and_is_read_by_foreign_tools(
     assert [one["actual-size"] < 8 * BLOCK for one in told] == [False, True, False, True], "only what is new"
 
 
-def test_a_chain_that_is_damaged_further_on_leaves_nothing(history, tmp_path):
+@pytest.mark.parametrize("whole", [[2, 3, 4], [1, 3, 4], [1, 2, 3], []])
+def test_a_chain_is_without_points_that_are_damaged_and_tells_them(history, tmp_path, whole):
     vault = Vault.open(Directory(tmp_path / "vault"), "write", None)
-    last = next(one for one in all_points(vault) if one.moment.day == 4)
-    newest = vault.store.root / name_of(last.disks["2000"].entry.pack)
-    newest.chmod(0o600)
-    newest.write_bytes(bytes(newest.stat().st_size))
-    failed = longshore(tmp_path / "state", "backup", "export", "web", tmp_path / "out", "--vault", "offsite", "--chain")
-    assert (failed.returncode != 0, "pack" in failed.stderr) == (True, True), failed.stderr
-    assert not (tmp_path / "out").exists()
+    points = {one.moment.day: one for one in all_points(vault) if one.content["machine"]["name"] == "web"}
+    damaged = points.keys() - set(whole)
+    for day in damaged:
+        pack = vault.store.root / name_of(points[day].disks["2000"].entry.pack)
+        pack.chmod(0o600)
+        pack.write_bytes(bytes(pack.stat().st_size))
+    out = tmp_path / "out"
+    failed = longshore(tmp_path / "state", "backup", "export", "web", out, "--vault", "offsite", "--chain")
+    assert (failed.returncode, "pack" in failed.stderr) == (1, True), failed.stderr
+    assert out.exists() is bool(whole)
+    assert not whole or all(points[day].name in failed.stderr for day in damaged)
+    folders = sorted(out.iterdir()) if whole else []
+    assert [folder.name for folder in folders] == [points[day].name.rpartition("/")[2] for day in whole]
+    for folder, day in zip(folders, whole, strict=True):
+        assert as_raw(folder / "disk-1.qcow2", tmp_path, "qcow2") == history[day - 1]
 
 
 def test_a_directory_with_something_in_it_is_left_as_it_is(state, tmp_path):

@@ -93,7 +93,8 @@ class ExportPoint(Lister):
 
     They are in clear, for their owner's eyes only. machine.json is written last: without it an export isn't whole. One
     that fails or is broken off leaves nothing. With --chain all points of the machine up to this one are written, each
-    to a directory of its own: an image holds what is new in it, and names the one before by a relative path.
+    to a directory of its own: an image holds what is new in it, and names the one before by a relative path. A point
+    that is damaged is left out and told.
     """
 
     examples = ("longshore backup export web01 --vault offsite /mnt/exports/web01",)
@@ -119,7 +120,8 @@ class ExportPoint(Lister):
             directory = args.directory.absolute()
             if args.chain:
                 earlier = [one for one in points(vault, point.name.partition("/")[0]) if one.moment <= point.moment]
-                told = export_chain(vault, earlier, directory, report)
+                told, left_out = export_chain(vault, earlier, directory, report)
+                self.fault = " ".join(f"{name} is left out. {error}" for name, error in left_out.items())
             else:
                 told = [export_point(vault, point, directory, report)]
         rows = [

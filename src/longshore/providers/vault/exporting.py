@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import LocalExport, serve_qemu_nbd
-from longshore.errors import Conflict, ExportError, InvalidInput
+from longshore.errors import Conflict, ExportError, InvalidInput, LongshoreError
 from longshore.model.exported import DESCRIPTION, FORMAT
 from longshore.model.forms import form
 from longshore.model.machine import Machine
@@ -27,6 +27,7 @@ from longshore.processes.parent import die_with_parent
 from longshore.providers.vault.source import shown_machine
 from longshore.vault.copies import differing
 from longshore.vault.disks import PointDisk
+from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point
@@ -50,23 +51,33 @@ def export_point(vault: Vault, point: Point, directory: Path, on_progress: OnPro
 
 def export_chain(
     vault: Vault, points: Sequence[Point], directory: Path, on_progress: OnProgress
-) -> list[dict[str, Any]]:
-    """Export points of one machine, oldest first, each as `export_point` does, into a directory of its own.
+) -> tuple[list[dict[str, Any]], dict[str, LongshoreError]]:
+    """Export points of one machine, oldest first, each as `export_point` does, into a directory of its own. Returns
+    what their documents say, and why points are left out, by their names.
 
     An image holds what the one of the point before doesn't, and names that by a relative path: so all of it can be
-    moved together. A disk that is new, or has another size, is whole.
+    moved together. A disk that is new, or has another size, is whole. A point that can't be read is left out; where
+    that holds for all of them, the error of the first is raised.
     """
     total, done = sum(_size(point) for point in points), 0
     found: list[dict[str, Any]] = []
+    left_out: dict[str, LongshoreError] = {}
     with _written(directory) as folder:
         before: ExportedPoint | None = None
         for point in points:
             inner = folder.inner(point.name.rpartition("/")[2])
-            told = _export(vault, point, inner, before, partial(_report, on_progress, done, total))
-            before = ExportedPoint(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
+            try:
+                told = _export(vault, point, inner, before, partial(_report, on_progress, done, total))
+            except (Damaged, ExportError) as error:
+                folder.drop(inner)
+                left_out[point.name] = error
+            else:
+                before = ExportedPoint(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
+                found.append(told)
             done += _size(point)
-            found.append(told)
-    return found
+        if left_out and not found:
+            raise next(iter(left_out.values()))
+    return found, left_out
 
 
 class ExportedPoint(NamedTuple):
@@ -143,11 +154,15 @@ class _Folder:
         self._inner.append(_Folder(path))
         return self._inner[-1]
 
+    def drop(self, inner: "_Folder") -> None:
+        inner.empty()
+        with suppress(OSError):  # somebody has put something there
+            inner.path.rmdir()
+        self._inner.remove(inner)
+
     def empty(self) -> None:
-        for folder in self._inner:
-            folder.empty()
-            with suppress(OSError):  # somebody has put something there
-                folder.path.rmdir()
+        for folder in list(self._inner):
+            self.drop(folder)
         for path in self.made:
             path.unlink(missing_ok=True)
 
