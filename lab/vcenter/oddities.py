@@ -8,7 +8,7 @@ from typing import Any
 from pyVmomi import vim
 
 from .managed import fill, now
-from .places import Cluster
+from .places import Cluster, DistributedPortGroup, Host, Network
 from .virtual_machine import VirtualMachine
 
 D = vim.vm.device
@@ -67,6 +67,10 @@ def _bus_sharing(machine: VirtualMachine) -> None:
     machine.touch()
 
 
+def _limited(disk: Any) -> None:
+    disk.storageIOAllocation = vim.StorageResourceManager.IOAllocationInfo(limit=300)
+
+
 def _layers(disk: Any) -> None:
     """As after a snapshot, or in a linked clone."""
     disk.backing.parent = fill(D.VirtualDisk.FlatVer2BackingInfo(fileName="[datastore1] base/base.vmdk", diskMode=""))
@@ -87,6 +91,32 @@ def _sriov(machine: VirtualMachine) -> None:
         backing=old.backing,
     )  # fmt: skip
     machine.set(config__hardware__device=devices)
+
+
+def _on_trunk(machine: VirtualMachine) -> None:
+    """The first distributed port group becomes one, and the machine's first adapter is on it."""
+    group = next(machine.context.of_type(DistributedPortGroup))
+    every = vim.NumericRange(start=0, end=4094)
+    group.properties["config"].defaultPortConfig.vlan = vim.dvs.VmwareDistributedVirtualSwitch.TrunkVlanSpec(
+        vlanId=[every], inherited=False
+    )
+    _connect(machine, group)
+
+
+def _on_trunk_of_a_host(machine: VirtualMachine) -> None:
+    """The last port group of the hosts' own becomes one, and the machine's first adapter is on it."""
+    network = list(machine.context.of_type(Network))[-1]
+    for host in machine.context.of_type(Host):
+        for group in host.properties["config"].network.portgroup:
+            if group.spec.name == network.properties["name"]:
+                group.spec.vlanId = 4095
+    _connect(machine, network)
+
+
+def _connect(machine: VirtualMachine, network: Any) -> None:
+    card = next(device for device in _devices(machine) if isinstance(device, D.VirtualEthernetCard))
+    card.backing = network.backing()
+    machine.touch()
 
 
 def _snapshot(machine: VirtualMachine) -> None:
@@ -158,6 +188,10 @@ ODDITIES: dict[str, Change] = {
     ),
     "latency sensitive": _set(config__latencySensitivity=vim.LatencySensitivity(level="high")),
     "memory reserved": _set(config__memoryReservationLockedToMax=True),
+    "limits": _set(config__cpuAllocation=vim.ResourceAllocationInfo(limit=500, reservation=100)),
+    "limit of a disk": _first_disk(_limited),
+    "trunk": _on_trunk,
+    "trunk of a host": _on_trunk_of_a_host,
     "disc in a drive": _device(
         lambda: D.VirtualCdrom(
             key=3000,

@@ -81,7 +81,7 @@ class Nic:
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
     allowed_addresses: tuple[AllowedAddress, ...] = ()
     network_ref: str = ""  # the network's own identifier, where names needn't be unique
-    subports: tuple[str, ...] = ()  # of the trunk whose parent it is: "VLAN 7"
+    subports: tuple[str, ...] = ()  # of the trunk that it is on: "VLAN 7", "VLANs 0-4094"
     port_features: tuple[str, ...] = ()  # what else its port has that no new one is given, in words
 
 
@@ -130,6 +130,7 @@ class HostFeatures:
     ballooned_mib: int = 0  # taken away by the host
     latency_sensitive: bool = False  # it has processors of its own, for latency's sake
     memory_reserved: bool = False  # all of it
+    limits: tuple[str, ...] = ()  # what it, or a disk of it, may have at most or has in any case: "CPU at most 500 MHz"
     virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
     guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from longshore.border.texts import some
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
@@ -43,6 +44,12 @@ MEMORY_RESERVED = information(
     "memory-reserved",
     "All memory of the machine is reserved on its host. That of a server isn't, unless its flavor demands huge pages.",
     "Name a flavor that does (hw:mem_page_size=large), if it needs that.",
+)
+LIMITS_LEFT = information(
+    "limits-left",
+    "The machine has limits or reservations of its own: of CPU, memory, or a disk's operations in a second (IOPS). The "
+    "server has those of its flavor and volume types alone.",
+    "Name a flavor (--flavor) or volume types (--storage) that have them (quota:cpu_quota, QoS specs), if they matter.",
 )
 
 # Extra specs by which a server has processors, or memory, that nobody shares
@@ -115,3 +122,5 @@ def flavor_concerns(machine: Machine, request: MigrationRequest, flavor: Flavor 
         yield LATENCY_SENSITIVE(name, text)
     if has.memory_reserved and not any(one.startswith(_RESERVED) for one in flavor.narrowing):
         yield MEMORY_RESERVED(name, f"All memory of {name} is reserved; with flavor {flavor.name} none is.")
+    if has.limits:
+        yield LIMITS_LEFT(name, f"{name} has limits of its own, which stay behind: {some(has.limits, 5)}.")

@@ -26,7 +26,7 @@ from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.new_addresses import unknown_adapters, with_chosen_adapters, with_mapped_adapters
-from longshore.planning.nics import NicLanding, land_nics
+from longshore.planning.nics import NicLanding, land_nics, trunk_concerns
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
@@ -142,6 +142,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> L
     concerns.extend(mappings.shared_names(request.networks, request.storage, [with_mapped_adapters(machine, request)]))
     concerns.extend(machine_concerns(machine, request))
     concerns.extend(openstack_concerns(machine, request, keeps_ports=keeps_ports))
+    concerns.extend(() if keeps_ports else trunk_concerns(machine, request))
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))

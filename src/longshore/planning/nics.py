@@ -25,6 +25,14 @@ from longshore.planning.new_addresses import (
 )
 from longshore.planning.server_settings import security_groups
 
+TRUNK_LEFT = blocker(
+    "trunk-left",
+    "An adapter is on a trunk: its port is the parent of one, or its port group passes VLANs on to the guest. The new "
+    "port isn't: what the guest has on VLANs reaches nobody.",
+    "Make the trunk and its ports beforehand, and name its parent (--port MAC=ID); or accept this, and make them "
+    "afterwards.",
+    acceptable=True,
+)
 NETWORK_UNMAPPED = blocker(
     "network-unmapped",
     "No target network is named for a network that the machine is on.",
@@ -157,6 +165,15 @@ class NicLanding:
     chosen: bool = False  # the addresses were asked for, so that a rehearsal beside the machine has them, too
     plugged: bool = True
     gateways: dict[str, str] = field(default_factory=dict)  # of the subnets, by their ranges, as far as they have one
+
+
+def trunk_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """Yield the adapters on trunks for which new ports are made."""
+    named = {mac.lower() for mac in request.ports}
+    for nic in machine.nics:
+        if nic.subports and nic.mac not in named:
+            text = f"{nic.label} of {machine.name} is on a trunk, with {', '.join(nic.subports)}."
+            yield TRUNK_LEFT(nic.label, text)
 
 
 def land_nics(

@@ -45,13 +45,6 @@ PORT_SECURITY_OFF = warning(
     "A port of the server has port security switched off. At the target it has it, with the project's default group.",
     "Make the port beforehand as it should be, and name it (--port).",
 )
-TRUNK_LEFT = blocker(
-    "trunk-left",
-    "A port of the server is the parent of a trunk. The new port isn't: what the guest has on VLANs reaches nobody.",
-    "Make the trunk and its ports beforehand, and name its parent (--port MAC=ID); or accept this, and make them "
-    "afterwards.",
-    acceptable=True,
-)
 PORT_FEATURES_LEFT = warning(
     "port-features-left",
     "A port of the server has what no new port is given: a way of its own to be bound (vnic type), a QoS policy, DHCP "
@@ -118,12 +111,7 @@ def _lost_with_ports(machine: Machine, request: MigrationRequest) -> Iterator[Co
     """Yield what is lost with ports for which new ones are made."""
     named = {mac.lower() for mac in request.ports}
     for nic in machine.nics:
-        if nic.mac in named:
-            continue
-        if nic.subports:
-            has = ", ".join(nic.subports)
-            yield TRUNK_LEFT(nic.label, f"{nic.label} of {machine.name} is the parent of a trunk, with {has}.")
-        if nic.port_features:
+        if nic.port_features and nic.mac not in named:
             text = f"{nic.label} of {machine.name} has {', '.join(nic.port_features)}, which stays behind."
             yield PORT_FEATURES_LEFT(nic.label, text)
 

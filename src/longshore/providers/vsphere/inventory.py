@@ -20,6 +20,7 @@ from longshore.model.inventory import (
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import Properties, sweep
 from longshore.providers.vsphere.session import VsphereSession
+from longshore.providers.vsphere.trunks import trunk
 
 _PATHS: dict[Any, tuple[str, ...]] = {
     vim.HostSystem: ("name", "parent", "summary", "config.network.portgroup"),
@@ -155,8 +156,6 @@ def _vlan(spec: Any) -> str:
     kinds = vim.dvs.VmwareDistributedVirtualSwitch
     if isinstance(spec, kinds.VlanIdSpec):
         return str(spec.vlanId) if spec.vlanId else ""
-    if isinstance(spec, kinds.TrunkVlanSpec):
-        return ", ".join(f"{part.start}-{part.end}" for part in spec.vlanId or [])
     if isinstance(spec, kinds.PvlanSpec):
         return f"private {spec.pvlanId}"
-    return ""
+    return trunk(spec)

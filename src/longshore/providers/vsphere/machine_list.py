@@ -21,6 +21,7 @@ from longshore.providers.vsphere.machines import MACHINE_PATHS, disks, machine, 
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import PAGE, Properties, read, read_all, sweep
 from longshore.providers.vsphere.session import VsphereSession
+from longshore.providers.vsphere.trunks import note_trunks
 
 PAGES_AT_ONCE = 2
 
@@ -77,7 +78,9 @@ def find(session: VsphereSession, word: str) -> Machine:
     with session.doing(f"look up the machine {word!r}"):
         places = read_places(session)
         ref = _meant(session, word, places)
-        return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
+        properties = read(session, ref, MACHINE_PATHS)
+        note_trunks(session, [properties], places)
+        return _machine(session, ref, properties, places)
 
 
 def by_reference(session: VsphereSession, ref: str) -> Machine:
@@ -120,6 +123,7 @@ def _page(session: VsphereSession, refs: Sequence[str], places: Places) -> list[
             if gone.obj is None or left.pop(gone.obj._moId, None) is None:
                 raise
         else:
+            note_trunks(session, found.values(), places)
             return [_machine(session, left[ref], found[ref], places) for ref in left if ref in found]
     return []
 

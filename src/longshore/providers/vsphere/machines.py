@@ -31,6 +31,7 @@ MACHINE_PATHS = (
     "config.bootOptions",
     "config.changeTrackingEnabled",
     "config.cpuAffinity",
+    "config.cpuAllocation",
     "config.cpuHotAddEnabled",
     "config.extraConfig",
     "config.firmware",
@@ -45,6 +46,7 @@ MACHINE_PATHS = (
     "config.keyId",
     "config.latencySensitivity",
     "config.memoryAffinity",
+    "config.memoryAllocation",
     "config.memoryHotAddEnabled",
     "config.memoryReservationLockedToMax",
     "config.nestedHVEnabled",
@@ -247,6 +249,8 @@ def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterato
         mac = (device.macAddress or "").lower()
         mac = mac if is_mac(mac) and mac != _NO_MAC else ""
         network, network_ref = _network(device.backing, places)
+        host = getattr(properties["runtime.host"], "_moId", "")
+        vlans = places.trunks.get(("", network_ref)) or places.trunks.get((host, network))
         slot = device.slotInfo
         yield Nic(
             key=str(device.key),
@@ -265,6 +269,7 @@ def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterato
                 )
             ),
             pci_slot=slot.pciSlotNumber if isinstance(slot, _Device.VirtualDevice.PciBusSlotInfo) else None,
+            subports=(f"VLANs {vlans}",) if vlans else (),
         )
 
 
@@ -381,9 +386,26 @@ def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatur
         ballooned_mib=properties["summary.quickStats.balloonedMemory"] or 0,
         latency_sensitive=latency is not None and latency.level == "high",
         memory_reserved=bool(properties["config.memoryReservationLockedToMax"]),
+        limits=tuple(_limits(properties)),
         virtualizes=bool(properties["config.nestedHVEnabled"] or getattr(flags, "vbsEnabled", None)),
         guest_settings=tuple(_guest_settings(properties)),
     )
+
+
+def _limits(properties: Properties) -> Iterator[str]:
+    """Yield what the machine may have at most, and what its host keeps for it. vSphere says -1 where there is no
+    limit."""
+    for what, unit, path in ("CPU", "MHz", "config.cpuAllocation"), ("memory", "MiB", "config.memoryAllocation"):
+        allocation = properties[path]
+        if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
+            yield f"{what} at most {limit} {unit}"
+        kept = getattr(allocation, "reservation", None)
+        if kept and not (what == "memory" and properties["config.memoryReservationLockedToMax"]):
+            yield f"{what} at least {kept} {unit}"
+    for device in properties["config.hardware.device"] or []:
+        most = getattr(getattr(device, "storageIOAllocation", None), "limit", None)
+        if isinstance(device, _Device.VirtualDisk) and most is not None and most > 0:
+            yield f"{device.deviceInfo.label if device.deviceInfo else device.key} at most {most} IOPS"
 
 
 def _first_tried(boot_options: Any) -> str:

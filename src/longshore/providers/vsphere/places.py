@@ -46,6 +46,9 @@ class Places:
     source_uuid: str = ""  # the vCenter's own; empty: an ESXi host
     attributes: dict[int, str] = field(default_factory=dict)  # key of a custom attribute: its name
     rules: dict[str, list[str]] = field(default_factory=dict)  # machine: names of rules
+    # VLANs that a port group passes on to guests: by host and name, or of a distributed one by "" and its id
+    trunks: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked_for_trunks: set[str] = field(default_factory=set)  # port groups and hosts
 
     def add(self, ref: Any, properties: Properties) -> None:
         """Take in an object that was read with its PLACE_PATHS."""
