@@ -30,7 +30,7 @@ _SHARED = {path.stem for path in Path(__file__).parent.rglob("*.py") if not path
 pytest.register_assert_rewrite(*_SHARED)
 
 from less_work import compile_once, copy_tables, stretch_little  # noqa: E402 beside this file
-from turns import left_out  # noqa: E402
+from turns import pytest_collection_modifyitems, pytest_sessionfinish  # noqa: E402, F401
 
 compile_once()
 copy_tables()
@@ -54,14 +54,6 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
         for recorder in recorders():
             config.pluginmanager.register(recorder)
-
-
-@pytest.hookimpl(trylast=True)  # after -m: turns are taken among the tests that it has chosen
-def pytest_collection_modifyitems(config, items):
-    if turn := os.environ.get("LONGSHORE_TURN"):
-        out = left_out(items, int(turn))
-        config.hook.pytest_deselected(items=list(out))
-        items[:] = [item for item in items if item not in out]
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -52,6 +52,26 @@ def test_a_run_has_one_in_six_of_each_kind():
         assert len([nodeid for nodeid in one if nodeid.endswith("test_any")]) == 1
 
 
+WAITING = """
+import pytest
+
+@pytest.mark.turns
+@pytest.mark.parametrize("n", range(2))
+def test_one(n):
+    pass
+"""
+
+
+@pytest.mark.parametrize(("turn", "words", "code"), [(0, [], 0), (5, [], 0), (5, ["-k", "nothing"], 5)])
+def test_a_run_whose_tests_all_wait_for_their_turn_has_not_failed(tmp_path, turn, words, code):
+    (tmp_path / "test_it.py").write_text(WAITING)
+    command = [sys.executable, "-m", "pytest", "-p", "turns", "-p", "no:cacheprovider", tmp_path, *words]
+    changes = {"LONGSHORE_TURN": str(turn), "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | changes, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout
+    assert ("1 passed" in done.stdout) is (turn == 0)
+
+
 @pytest.mark.long
 def test_kills_before_a_call_are_left_to_soak():
     """What flows/conftest.py marks, it tells by other marks."""
