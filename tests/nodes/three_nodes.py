@@ -28,7 +28,8 @@ NODES = (1, 2, 3)
 VIRTUAL, CLIENT, CLOUD = "10.97.0.97", "10.97.0.5", "10.97.0.6"
 OWN = ("etc", "var/lib", "run", "opt", "srv")  # of each node; the last two they share
 KINDS = ("etcd", "patroni", "haproxy", "keepalived", "server", "worker")
-PATRONI = SOURCE / "build" / "patroni"  # its packages, kept for the next time
+# Its packages, kept for the next time, and for other clones
+PATRONI = Path(os.environ.get("LONGSHORE_BUILD", "/var/lib/longshore-build")) / "patroni"
 
 
 def address(n):
