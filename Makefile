@@ -53,7 +53,7 @@ check: install
 
 quick-test: converter
 	.venv/bin/pytest -m "not lab and not long and not browser and not soak and not nodes" --ignore tests/test_packages.py \
-		-q -n 4 --dist worksteal --durations=40
+		-q -n 3 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run
@@ -124,7 +124,7 @@ node-test: install
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 long-test: converter
-	LONGSHORE_PROJECTS=1000 .venv/bin/pytest -m "long and not browser and not soak" -q -n 4 --dist worksteal --durations=40 \
+	LONGSHORE_PROJECTS=1000 .venv/bin/pytest -m "long and not browser and not soak" -q -n 3 --dist worksteal --durations=40 \
 		tests/tenancy/test_any_project.py $$(grep -rl 'mark\.long' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
