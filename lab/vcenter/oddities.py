@@ -8,7 +8,7 @@ from typing import Any
 from pyVmomi import vim
 
 from .managed import fill, now
-from .places import Cluster, DistributedPortGroup, Host, Network
+from .places import Cluster, DistributedPortGroup, Folder, Host, Network
 from .virtual_machine import VirtualMachine
 
 D = vim.vm.device
@@ -94,26 +94,34 @@ def _sriov(machine: VirtualMachine) -> None:
 
 
 def _on_trunk(machine: VirtualMachine) -> None:
-    """The first distributed port group becomes one, and the machine's first adapter is on it."""
-    group = next(machine.context.of_type(DistributedPortGroup))
-    every = vim.NumericRange(start=0, end=4094)
+    """The machine's first adapter is on a new port group of a distributed switch, which is a trunk."""
+    context, name = machine.context, f"trunk of {machine.spec.name}"
+    beside = next(context.of_type(DistributedPortGroup))
+    group = DistributedPortGroup(context, name, beside.properties["parent"], beside.switch, 0)
     group.properties["config"].defaultPortConfig.vlan = vim.dvs.VmwareDistributedVirtualSwitch.TrunkVlanSpec(
-        vlanId=[every], inherited=False
+        vlanId=[vim.NumericRange(start=0, end=4094)], inherited=False
     )
     _connect(machine, group)
 
 
 def _on_trunk_of_a_host(machine: VirtualMachine) -> None:
-    """The last port group of the hosts' own becomes one, and the machine's first adapter is on it."""
-    network = list(machine.context.of_type(Network))[-1]
-    for host in machine.context.of_type(Host):
-        for group in host.properties["config"].network.portgroup:
-            if group.spec.name == network.properties["name"]:
-                group.spec.vlanId = 4095
+    """The machine's first adapter is on a new port group of its host's own, which is a trunk."""
+    context, name = machine.context, f"trunk of {machine.spec.name}"
+    network = Network(context, name, next(context.of_type(Network)).properties["parent"], 4095)
+    for host in context.of_type(Host):
+        if host.ref == machine.properties["runtime"].host:
+            spec = vim.host.PortGroup.Specification(
+                name=name, vlanId=network.vlan, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
+            )
+            host.properties["config"].network.portgroup.append(fill(vim.host.PortGroup(spec=spec)))
     _connect(machine, network)
 
 
-def _connect(machine: VirtualMachine, network: Any) -> None:
+def _connect(machine: VirtualMachine, network: DistributedPortGroup | Network) -> None:
+    """Show a new network, and connect the machine's first adapter to it."""
+    folder = machine.context.objects[network.properties["parent"]._moId]
+    assert isinstance(folder, Folder)
+    folder.add(network.ref)
     card = next(device for device in _devices(machine) if isinstance(device, D.VirtualEthernetCard))
     card.backing = network.backing()
     machine.touch()

@@ -46,8 +46,6 @@ FOUND = [
     ("memory reserved", COLD, {"memory-reserved": "information"}),
     ("limits", COLD, {"limits-left": "information"}),
     ("limit of a disk", COLD, {"limits-left": "information"}),
-    ("trunk", MigrationRequest(networks={"Backend": "private"}), {"trunk-left": "blocker"}),
-    ("trunk of a host", MigrationRequest(networks={"DMZ": "private"}), {"trunk-left": "blocker"}),
     ("disc in a drive", COLD, {"device-left-behind": "warning"}),
     ("serial port to a file", COLD, {"device-left-behind": "warning"}),
     ("boots from network", COLD, {"boots-elsewhere": "warning"}),
@@ -80,7 +78,7 @@ FOUND = [
 @pytest.fixture(scope="module")
 def odd(paper):
     """The name of a machine with something about it; each is made once."""
-    paper.sidedoor.add_paper_machines(len(FOUND) + 2, prefix="odd", running=True)
+    paper.sidedoor.add_paper_machines(len(FOUND) + 4, prefix="odd", running=True)
     made: dict[str | None, str] = {}
 
     def name(oddity):
@@ -110,6 +108,14 @@ def test_a_clean_machine_raises_no_concern(odd, source):
 @pytest.mark.parametrize(("oddity", "request_", "expected"), FOUND)
 def test_what_it_has_about_it_is_found(odd, source, oddity, request_, expected):
     assert concerns(source, odd(oddity), request_) == expected
+
+
+@pytest.mark.parametrize("oddity", ["trunk", "trunk of a host"])
+def test_an_adapter_on_a_trunk_is_found(odd, source, oddity):
+    name = odd(oddity)
+    request = MigrationRequest(networks={f"trunk of {name}": "private"})
+    assert concerns(source, name, request) == {"trunk-left": "blocker"}
+    assert source.machine(name).nics[0].subports == ("VLANs 0-4094",)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,9 @@ def test_the_number_of_calls_does_not_follow_that_of_the_machines(source, monkey
     invoke = stub._invoke
     monkeypatch.setattr(stub, "_invoke", lambda mo, info, *rest: calls.append(info.wsdlName) or invoke(mo, info, *rest))
     assert len(list(source.machines())) == count
-    # Three views (machines, places, pools) are made, read and destroyed; attributes; pages of machines
-    assert len(calls) <= 3 * 3 + 1 + -(-count // 40)
+    # Three views (machines, places, pools) are made, read and destroyed; attributes; pages of machines, and with each
+    # page the hosts and port groups that no earlier one was on: five in all
+    assert len(calls) <= 3 * 3 + 1 + -(-count // 40) + 5
 
 
 def test_a_session_that_ends_between_two_pages(paper, source, monkeypatch):
@@ -165,7 +166,8 @@ def test_the_inventory_around_the_machines(source):
         ("datastore1", "VMFS", 1024 << 30, 512 << 30),
         ("datastore2", "VMFS", 512 << 30, 256 << 30),
     ]
-    assert {(n.name, n.kind, n.vlan, n.switch) for n in found.networks} == {
+    networks = {(n.name, n.kind, n.vlan, n.switch) for n in found.networks}
+    assert {one for one in networks if not one[0].startswith("trunk of ")} == {  # which machines of other tests have
         ("VM Network", NetworkKind.STANDARD, "", ""),
         ("DMZ", NetworkKind.STANDARD, "40", ""),
         ("Backend", NetworkKind.DISTRIBUTED, "30", "DSwitch1"),
