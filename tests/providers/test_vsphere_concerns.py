@@ -11,6 +11,7 @@ import pytest
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, check
+from longshore.providers.vsphere import machine_list
 from longshore.providers.vsphere.source import VsphereSource
 
 GIB = 1 << 30
@@ -111,11 +112,13 @@ def test_what_it_has_about_it_is_found(odd, source, oddity, request_, expected):
 
 
 @pytest.mark.parametrize("oddity", ["trunk", "trunk of a host"])
-def test_an_adapter_on_a_trunk_is_found(odd, source, oddity):
+def test_an_adapter_on_a_trunk_is_found(odd, source, oddity, monkeypatch):
     name = odd(oddity)
     request = MigrationRequest(networks={f"trunk of {name}": "private"})
     assert concerns(source, name, request) == {"trunk-left": "blocker"}
-    assert source.machine(name).nics[0].subports == ("VLANs 0-4094",)
+    monkeypatch.setattr(machine_list, "PAGE", 1)  # its host has been asked for by another page
+    listed = {machine.name: machine.nics for machine in source.machines()}
+    assert listed[name][0].subports == ("VLANs 0-4094",)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk, Machine
@@ -19,7 +19,7 @@ from longshore.providers.vsphere import tags
 from longshore.providers.vsphere.flat_files import host_of, over_ssh
 from longshore.providers.vsphere.machines import MACHINE_PATHS, disks, machine, power_state
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
-from longshore.providers.vsphere.properties import PAGE, Properties, read, read_all, sweep
+from longshore.providers.vsphere.properties import PAGE, Properties, read, read_present, sweep
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.trunks import note_trunks
 
@@ -114,18 +114,10 @@ def _fits(properties: dict[str, Any], places: Places, wanted: MachineFilter) -> 
 
 
 def _page(session: VsphereSession, refs: Sequence[str], places: Places) -> list[Machine]:
-    left = {ref: session.object(vim.VirtualMachine, ref) for ref in refs}
-    while left:
-        try:
-            found = read_all(session, list(left.values()), MACHINE_PATHS)
-        except vmodl.fault.ManagedObjectNotFound as gone:
-            # The whole page is refused for one machine that was removed meanwhile
-            if gone.obj is None or left.pop(gone.obj._moId, None) is None:
-                raise
-        else:
-            note_trunks(session, found.values(), places)
-            return [_machine(session, left[ref], found[ref], places) for ref in left if ref in found]
-    return []
+    objects = {ref: session.object(vim.VirtualMachine, ref) for ref in refs}
+    found = read_present(session, objects.values(), MACHINE_PATHS)
+    note_trunks(session, found.values(), places)
+    return [_machine(session, objects[ref], found[ref], places) for ref in refs if ref in found]
 
 
 def _meant(session: VsphereSession, wanted: str, places: Places) -> Any:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,6 +50,7 @@ class Places:
     # VLANs that a port group passes on to guests: by host and name, or of a distributed one by "" and its id
     trunks: dict[tuple[str, str], str] = field(default_factory=dict)
     asked_for_trunks: set[str] = field(default_factory=set)  # port groups and hosts
+    reading_trunks: Lock = field(default_factory=Lock)
 
     def add(self, ref: Any, properties: Properties) -> None:
         """Take in an object that was read with its PLACE_PATHS."""

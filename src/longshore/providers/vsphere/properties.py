@@ -4,7 +4,7 @@ An attribute of a pyVmomi object is a call over the network each time it is read
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -43,6 +43,19 @@ def read_all(session: VsphereSession, refs: Sequence[Any], paths: Sequence[str])
     )
     found = _pages(session.content.propertyCollector, spec, _Collector.RetrieveOptions())
     return {one.obj._moId: _properties(one, paths) for one in found}
+
+
+def read_present(session: VsphereSession, refs: Iterable[Any], paths: Sequence[str]) -> dict[str, Properties]:
+    """Read as `read_all` does, without objects that are gone: the whole call is refused for one that was removed
+    meanwhile."""
+    left = {ref._moId: ref for ref in refs}
+    while left:
+        try:
+            return read_all(session, list(left.values()), paths)
+        except vmodl.fault.ManagedObjectNotFound as gone:
+            if gone.obj is None or left.pop(gone.obj._moId, None) is None:
+                raise
+    return {}
 
 
 def sweep(session: VsphereSession, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:

@@ -1,13 +1,12 @@
 """Port groups that pass VLANs on to guests, read for those alone that some machines are on."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
 from longshore.providers.vsphere.places import Places, inventory_name
-from longshore.providers.vsphere.properties import Properties, read_all
+from longshore.providers.vsphere.properties import Properties, read_present
 from longshore.providers.vsphere.session import VsphereSession
 
 _ALL = 4095  # as the VLAN of a host's own port group
@@ -26,14 +25,15 @@ def note_trunks(session: VsphereSession, machines: Iterable[Properties], places:
                 groups.add(backing.port.portgroupKey or "")
             elif isinstance(backing, _Card.NetworkBackingInfo) and properties["runtime.host"] is not None:
                 hosts.add(properties["runtime.host"]._moId)
-    for moid, found in _unread(session, vim.dvs.DistributedVirtualPortgroup, groups, "config", places).items():
-        setting = getattr(found, "defaultPortConfig", None)
-        if vlans := trunk(getattr(setting, "vlan", None)):
-            places.trunks["", moid] = vlans
-    for moid, found in _unread(session, vim.HostSystem, hosts, "config.network.portgroup", places).items():
-        for group in found or []:
-            if group.spec.vlanId == _ALL:
-                places.trunks[moid, inventory_name(group.spec.name)] = "0-4094"
+    with places.reading_trunks:  # what another page has asked for is known once that one has it
+        for moid, found in _unread(session, vim.dvs.DistributedVirtualPortgroup, groups, "config", places).items():
+            setting = getattr(found, "defaultPortConfig", None)
+            if vlans := trunk(getattr(setting, "vlan", None)):
+                places.trunks["", moid] = vlans
+        for moid, found in _unread(session, vim.HostSystem, hosts, "config.network.portgroup", places).items():
+            for group in found or []:
+                if group.spec.vlanId == _ALL:
+                    places.trunks[moid, inventory_name(group.spec.name)] = "0-4094"
 
 
 def trunk(spec: Any) -> str:
@@ -48,7 +48,5 @@ def _unread(session: VsphereSession, kind: Any, wanted: set[str], path: str, pla
     """Read a path of those that the user may see and that haven't been asked before."""
     new = sorted(moid for moid in wanted - places.asked_for_trunks if moid in places.names)
     places.asked_for_trunks.update(new)
-    refs: Sequence[Any] = [session.object(kind, moid) for moid in new]
-    with suppress(vmodl.fault.ManagedObjectNotFound):  # somebody has just removed one: nothing is known of these
-        return {moid: found[path] for moid, found in (read_all(session, refs, (path,)) if refs else {}).items()}
-    return {}
+    found = read_present(session, [session.object(kind, moid) for moid in new], (path,))
+    return {moid: properties[path] for moid, properties in found.items()}
