@@ -1,7 +1,6 @@
 """Translation of vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read
 already."""
 
-import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -14,12 +13,12 @@ from longshore.model.machine import (
     Disk,
     FileSystem,
     Firmware,
-    HostFeatures,
     Machine,
     Nic,
     PowerState,
     ToolsState,
 )
+from longshore.providers.vsphere.host_features import host_features
 from longshore.providers.vsphere.places import Places, inventory_name
 from longshore.providers.vsphere.platform import PLATFORM
 from longshore.providers.vsphere.properties import Properties
@@ -69,7 +68,7 @@ MACHINE_PATHS = (
 )
 
 _NO_MAC = "00:00:00:00:00:00"  # of a machine that has never run; Neutron refuses it
-_CONNECTED, _UNPROTECTED = "connected", "notConfigured"
+_CONNECTED = "connected"
 _POWER = {"poweredOn": PowerState.ON, "poweredOff": PowerState.OFF, "suspended": PowerState.SUSPENDED}
 
 _Device = vim.vm.device
@@ -102,10 +101,6 @@ _TOLD_OR_EMPTY = (
     *(_Device.VirtualSoundCard, _Device.VirtualPrecisionClock, _Device.VirtualWDT),
 )
 _DRIVES = (_Device.VirtualCdrom, _Device.VirtualFloppy)
-# Settings that VMware Tools write for the host to read, and no guest reads
-_WRITTEN_BY_TOOLS = re.compile(
-    r"guestinfo\.(?:vmtools|toolsinstall|detailed\.|driver\.|appinfo|gc\.|vmware\.|servicediscovery|deploypkg)"
-)
 
 
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
@@ -155,7 +150,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         filesystems=tuple(_filesystems(properties["guest.disk"])),
         platform=PLATFORM,
         devices=_devices(devices, running=properties["runtime.powerState"] == "poweredOn"),
-        host_features=_host_features(properties, tuple(places.rules.get(ref._moId, ()))),
+        host_features=host_features(properties, tuple(places.rules.get(ref._moId, ()))),
     )
 
 
@@ -358,54 +353,6 @@ def _left_behind(device: Any, *, running: bool) -> str:
     label = device.deviceInfo.label if device.deviceInfo is not None else ""
     name = label or f"{type(device).__name__.rpartition('.')[2]} {device.key}"
     return f"{name} ({file})" if file else name
-
-
-def _guest_settings(properties: Properties) -> Iterator[str]:
-    """Yield the names, never the values, of settings that vSphere gives the guest to read: guestinfo.* of the
-    configuration, and properties of a vApp as far as it hands them over."""
-    for option in properties["config.extraConfig"] or []:
-        key = str(option.key)
-        if key.lower().startswith("guestinfo.") and option.value and not _WRITTEN_BY_TOOLS.match(key.lower()):
-            yield key
-    vapp = properties["config.vAppConfig"]
-    if vapp is not None and vapp.ovfEnvironmentTransport:
-        yield from (f"vApp property {one.label or one.id}" for one in vapp.property or [])
-
-
-def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatures:
-    fault_tolerance = str(properties["runtime.faultToleranceState"] or _UNPROTECTED)
-    cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
-    latency, flags = properties["config.latencySensitivity"], properties["config.flags"]
-    return HostFeatures(
-        fault_tolerance=fault_tolerance if fault_tolerance != _UNPROTECTED else "",
-        cpu_affinity=bool(cpu is not None and cpu.affinitySet),
-        memory_affinity=bool(memory is not None and memory.affinitySet),
-        rules=rules,
-        cpu_hot_add=bool(properties["config.cpuHotAddEnabled"]),
-        memory_hot_add=bool(properties["config.memoryHotAddEnabled"]),
-        ballooned_mib=properties["summary.quickStats.balloonedMemory"] or 0,
-        latency_sensitive=latency is not None and latency.level == "high",
-        memory_reserved=bool(properties["config.memoryReservationLockedToMax"]),
-        limits=tuple(_limits(properties)),
-        virtualizes=bool(properties["config.nestedHVEnabled"] or getattr(flags, "vbsEnabled", None)),
-        guest_settings=tuple(_guest_settings(properties)),
-    )
-
-
-def _limits(properties: Properties) -> Iterator[str]:
-    """Yield what the machine may have at most, and what its host keeps for it. vSphere says -1 where there is no
-    limit."""
-    for what, unit, path in ("CPU", "MHz", "config.cpuAllocation"), ("memory", "MiB", "config.memoryAllocation"):
-        allocation = properties[path]
-        if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
-            yield f"{what} at most {limit} {unit}"
-        kept = getattr(allocation, "reservation", None)
-        if kept and not (what == "memory" and properties["config.memoryReservationLockedToMax"]):
-            yield f"{what} at least {kept} {unit}"
-    for device in properties["config.hardware.device"] or []:
-        most = getattr(getattr(device, "storageIOAllocation", None), "limit", None)
-        if isinstance(device, _Device.VirtualDisk) and most is not None and most > 0:
-            yield f"{device.deviceInfo.label if device.deviceInfo else device.key} at most {most} IOPS"
 
 
 def _first_tried(boot_options: Any) -> str:

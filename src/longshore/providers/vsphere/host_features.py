@@ -1,0 +1,64 @@
+"""What a host and its cluster give a machine, and what its guest is given to read."""
+
+import re
+from collections.abc import Iterator
+
+from pyVmomi import vim
+
+from longshore.model.machine import HostFeatures
+from longshore.providers.vsphere.properties import Properties
+
+# Settings that VMware Tools write for the host to read, and no guest reads
+_WRITTEN_BY_TOOLS = re.compile(
+    r"guestinfo\.(?:vmtools|toolsinstall|detailed\.|driver\.|appinfo|gc\.|vmware\.|servicediscovery|deploypkg)"
+)
+_UNPROTECTED = "notConfigured"
+
+
+def host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatures:
+    """Return what a machine's host and cluster give it. `rules`: the names of those that are in force for it."""
+    fault_tolerance = str(properties["runtime.faultToleranceState"] or _UNPROTECTED)
+    cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
+    latency, flags = properties["config.latencySensitivity"], properties["config.flags"]
+    return HostFeatures(
+        fault_tolerance=fault_tolerance if fault_tolerance != _UNPROTECTED else "",
+        cpu_affinity=bool(cpu is not None and cpu.affinitySet),
+        memory_affinity=bool(memory is not None and memory.affinitySet),
+        rules=rules,
+        cpu_hot_add=bool(properties["config.cpuHotAddEnabled"]),
+        memory_hot_add=bool(properties["config.memoryHotAddEnabled"]),
+        ballooned_mib=properties["summary.quickStats.balloonedMemory"] or 0,
+        latency_sensitive=latency is not None and latency.level == "high",
+        memory_reserved=bool(properties["config.memoryReservationLockedToMax"]),
+        limits=tuple(_limits(properties)),
+        virtualizes=bool(properties["config.nestedHVEnabled"] or getattr(flags, "vbsEnabled", None)),
+        guest_settings=tuple(_guest_settings(properties)),
+    )
+
+
+def _guest_settings(properties: Properties) -> Iterator[str]:
+    """Yield the names, never the values, of settings that vSphere gives the guest to read: guestinfo.* of the
+    configuration, and properties of a vApp as far as it hands them over."""
+    for option in properties["config.extraConfig"] or []:
+        key = str(option.key)
+        if key.lower().startswith("guestinfo.") and option.value and not _WRITTEN_BY_TOOLS.match(key.lower()):
+            yield key
+    vapp = properties["config.vAppConfig"]
+    if vapp is not None and vapp.ovfEnvironmentTransport:
+        yield from (f"vApp property {one.label or one.id}" for one in vapp.property or [])
+
+
+def _limits(properties: Properties) -> Iterator[str]:
+    """Yield what the machine may have at most, and what its host keeps for it. vSphere says -1 where there is no
+    limit."""
+    for what, unit, path in ("CPU", "MHz", "config.cpuAllocation"), ("memory", "MiB", "config.memoryAllocation"):
+        allocation = properties[path]
+        if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
+            yield f"{what} at most {limit} {unit}"
+        kept = getattr(allocation, "reservation", None)
+        if kept and not (what == "memory" and properties["config.memoryReservationLockedToMax"]):
+            yield f"{what} at least {kept} {unit}"
+    for device in properties["config.hardware.device"] or []:
+        most = getattr(getattr(device, "storageIOAllocation", None), "limit", None)
+        if isinstance(device, vim.vm.device.VirtualDisk) and most is not None and most > 0:
+            yield f"{device.deviceInfo.label if device.deviceInfo else device.key} at most {most} IOPS"
