@@ -16,7 +16,7 @@ NO_ROOM = "longshore: The answer can't be written: No space left on device. Make
 
 @pytest.fixture
 def state(tmp_path):
-    """With a provider of a machine whose name isn't in Latin-1, and a plan of it."""
+    """Return a state directory that has a provider of a machine whose name isn't in Latin-1, and a plan of it."""
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / f"{SNOWMAN}.raw").write_bytes(bytes(1 << 20))
     done = longshore(tmp_path / "state", "provider", "add", "files", "exports", "--url", tmp_path / "exports")
@@ -87,7 +87,7 @@ def test_closed_standard_input_is_told(state):
 
 @pytest.mark.parametrize("words", [("plan", "apply"), ("tenant", "validate"), ("converter", "unpack")])
 def test_a_file_that_the_system_refuses_is_told_with_why(state, words):
-    """As it refuses one in somebody else's directory, or below a mount that is stale; tests may run as root."""
+    """It says no in the same way in somebody else's directory, or below a stale mount; but tests may run as root."""
     done = longshore(state, *words, "x" * 300)
     said = f"longshore: {'x' * 200} can't be used: File name too long.\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -169,8 +169,8 @@ def test_an_export_is_read_by_foreign_tools_and_describes_the_machine(state, tmp
 
 @pytest.fixture
 def history(tmp_path):
-    """What the disk of a machine held at each of its points: changed, with a block less, changed again and grown,
-    changed at its end."""
+    """Make four points of a machine, and return what its disk held at each: changed, with a block less, changed again
+    and grown, changed at its end."""
     first = bytearray(os.urandom(64 * BLOCK))
     second = bytearray(first)
     second[3 * BLOCK : 4 * BLOCK], second[10 * BLOCK : 11 * BLOCK] = os.urandom(BLOCK), bytes(BLOCK)

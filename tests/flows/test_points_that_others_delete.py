@@ -34,7 +34,7 @@ def test_a_sync_finds_out_that_a_point_is_lost_and_no_machine_is_made_of_it(prot
 
 
 def test_a_list_that_lacks_what_was_just_made_costs_no_point(protect, monkeypatch):
-    """As from a cloud that is being upgraded, or whose lists come late."""
+    """A cloud answers so while it is upgraded, or where its lists come late."""
     replica = protect()
     replica.sync(2)
     with monkeypatch.context() as now:

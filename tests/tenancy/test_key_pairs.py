@@ -112,7 +112,7 @@ def test_users_are_all_found_where_keystone_lists_some_at_a_time(everybodys, sma
 
 
 def test_a_list_that_keystone_cuts_off_is_none(everybodys, small, files):
-    """Its list_limit: who isn't listed would have no key pairs, and no word would say so."""
+    """Keystone's list_limit does that: who isn't listed would have no key pairs, and no word would say so."""
     small.most_users, small.keystone_has_pages = 2, False
     with pytest.raises(ProviderError, match="Keystone lists only 2 users and keeps back the others"):
         exported(everybodys, files.path, "keypairs")

@@ -131,7 +131,7 @@ def test_a_damaged_point_is_shown_and_deleted_and_nobody_waits_for_it(vault, tmp
 
 @pytest.mark.parametrize("of", ["pack", "document"])
 def test_a_file_on_a_bad_sector_is_named_and_all_else_goes_on(vault, tmp_path, monkeypatch, of):
-    """What its machine's map is in, or its point's document."""
+    """The file is the pack that a machine's map is in, or a point's document."""
     bad, good = with_point(vault, tmp_path, "web"), with_point(vault, tmp_path, "db")
     point = read_point(vault, bad)
     sick = f"points/{bad}.point" if of == "document" else name_of(point.top("2000").entry.pack)
@@ -159,7 +159,7 @@ def test_a_file_on_a_bad_sector_is_named_and_all_else_goes_on(vault, tmp_path, m
 
 
 def test_what_a_bucket_has_archived_is_named_and_all_else_goes_on(s3, tmp_path):
-    """By a lifecycle rule, or a storage class of Glacier."""
+    """A lifecycle rule does that, or a storage class of Glacier."""
     vault = Vault.create(s3.store("s3://vaults/archived"))
     bad, good = with_point(vault, tmp_path, "web"), with_point(vault, tmp_path, "db")
     sick = name_of(read_point(vault, bad).top("2000").entry.pack)

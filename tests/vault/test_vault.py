@@ -359,7 +359,7 @@ def test_a_second_backup_stores_what_differs_and_deleting_rewrites_nothing(tmp_p
 
 
 def test_a_copy_of_many_points_says_what_it_reads(tmp_path):
-    """Of 300 machines with three disks each, 30 points of each."""
+    """There are 300 machines with three disks each, and 30 points of each machine."""
     vault = Vault.create(Directory(tmp_path / "v"))
     tops = tuple(
         Top(1 << 40, TreeEntry(number.to_bytes(32), number.to_bytes(32), 1 << 23, 5000)) for number in range(27_000)
