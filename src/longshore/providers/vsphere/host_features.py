@@ -1,4 +1,4 @@
-"""What a host and its cluster give a machine, and what its guest is given to read."""
+"""Reads what a host and its cluster give a machine, and what its guest is given to read."""
 
 import re
 from collections.abc import Iterator
