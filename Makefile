@@ -55,10 +55,9 @@ quick-test: converter
 	.venv/bin/pytest -m "not lab and not long and not browser and not soak and not nodes" --ignore tests/test_packages.py \
 		-q -n 3 --dist worksteal --durations=40
 
-# In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
-# for tests that aren't run
+# In a real browser; not a part of `make test`. No file is read by each of the four processes for tests that aren't run
 browser-test: install
-	.venv/bin/pytest $$(grep -l IN_BROWSER tests/web/test_*.py) -m "browser and not soak" -p no:schemathesis -q -n 3 \
+	.venv/bin/pytest $$(grep -l IN_BROWSER tests/web/test_*.py) -m "browser and not soak" -q -n 3 \
 		--dist worksteal
 
 # What every page looks like, in each theme and width and in German, written to build/screenshots

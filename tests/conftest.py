@@ -1,5 +1,6 @@
 """The fixtures that tests of several rooms need."""
 
+import gc
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ import longshore.providers.registry  # noqa: F401 planning asks for the traits t
 from longshore.processes.memory import seldom_look_for_cycles
 from longshore.store import StateDirectory
 
-seldom_look_for_cycles()  # all that is imported and collected lives as long as the tests
+gc.disable()  # all that is imported and collected lives as long as the tests: pytest_collection_finish
 
 # How long one example takes is the machine's business, which others may be using
 settings.register_profile("shared-machine", deadline=None)
@@ -54,6 +55,13 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
         for recorder in recorders():
             config.pluginmanager.register(recorder)
+
+
+def pytest_collection_finish():
+    """Look for cyclic garbage among what tests make, and not among ten thousand tests."""
+    gc.freeze()
+    gc.enable()
+    seldom_look_for_cycles()
 
 
 def pytest_terminal_summary(terminalreporter, config):
