@@ -7,11 +7,12 @@ what it was. A version that is locked goes for nobody before its date.
 import logging
 import re
 import ssl
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
 from longshore.errors import InvalidInput, LongshoreError, NotFound
@@ -30,6 +31,16 @@ _NEEDED = ("packs/", "points/", "holds/", "keys/")
 _WORKING = ("writers/", "condemned/", "plans/")
 _AT_TOP = ("vault.json", *BEGINNING)
 _Answer = TypeVar("_Answer")
+_making_a_client = threading.Lock()  # a session of boto3 isn't for several threads, a client is
+
+
+@cache
+def _session() -> Any:
+    """Return the library's session, which reads what it knows of S3 once, and not anew for each vault."""
+    import boto3  # takes most of a second to load
+
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs each request's signature
+    return boto3.session.Session()
 
 
 def is_needed(name: str) -> bool:
@@ -81,30 +92,30 @@ class Versions:
 
     @cached_property
     def _client(self) -> Any:
-        import boto3  # takes most of a second to load
         from botocore.config import Config
 
-        logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs each request's signature
         told = self._told
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=told["endpoint"] or None,
-            region_name=told["region"],
-            aws_access_key_id=told["access_key"],
-            aws_secret_access_key=told["secret_key"],
-            verify=told["ca_file"] or ssl.get_default_verify_paths().cafile or True,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",  # servers of earlier years don't know the others
-                response_checksum_validation="when_required",
-                ignore_configured_endpoint_urls=True,
-                connect_timeout=10,
-                read_timeout=60,
-                retries={"mode": "standard", "total_max_attempts": 5},
-                max_pool_connections=TOGETHER,
-            ),
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",  # servers of earlier years don't know the others
+            response_checksum_validation="when_required",
+            ignore_configured_endpoint_urls=True,
+            connect_timeout=10,
+            read_timeout=60,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            max_pool_connections=TOGETHER,
         )
+        with _making_a_client:
+            return _session().client(
+                "s3",
+                endpoint_url=told["endpoint"] or None,
+                region_name=told["region"],
+                aws_access_key_id=told["access_key"],
+                aws_secret_access_key=told["secret_key"],
+                verify=told["ca_file"] or ssl.get_default_verify_paths().cafile or True,
+                config=config,
+            )
 
     def refuse_unfit(self) -> None:
         """Raise InvalidInput when the bucket doesn't keep versions, or can't lock them."""
