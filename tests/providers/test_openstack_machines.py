@@ -188,6 +188,8 @@ def test_groups_of_one_name_are_told_apart_as_in_a_tenants_files():
 def test_the_groups_of_a_port_count_where_the_cloud_does_not_know_port_security():
     """openstacksdk says False of what Neutron doesn't tell; without it, Neutron lets no port have groups."""
     told = Port.existing(id="p", security_groups=["g"])
+    silent = machine_of(server(), around(ports={"s": [Port.existing(id="r", security_groups=[])]}))
+    assert (silent.nics[0].security_groups, silent.server.port_security_off) == ((), False)
     off = Port.existing(id="q", security_groups=[], port_security_enabled=False)
     found = machine_of(server(), around(ports={"s": [told]}))
     assert (found.nics[0].security_groups, found.server.port_security_off) == (("web",), False)

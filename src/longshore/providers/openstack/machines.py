@@ -22,6 +22,7 @@ from longshore.model.machine import (
 from longshore.model.target import DISK_BUS
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.platform import PLATFORM
+from longshore.providers.openstack.ports import told_port_security
 
 GIB = 1 << 30
 ROOT = "root"  # key of a root disk that is no volume
@@ -250,9 +251,9 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
 
 
 def _is_secured(port: Any) -> bool:
-    """Tell whether a port has port security, as all have in a cloud that doesn't know it. openstacksdk tells the
-    opposite there; but a port without it can't have groups."""
-    return port.is_port_security_enabled is not False or bool(port.security_group_ids)
+    """Tell whether a port has port security, as all have in a cloud that doesn't know it. One without can't have
+    groups."""
+    return told_port_security(port) is not False or bool(port.security_group_ids)
 
 
 def _subports(port: Any) -> Iterator[str]:
