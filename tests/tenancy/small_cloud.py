@@ -19,6 +19,7 @@ from small_balancing import SmallBalancing
 from small_compute import SmallCompute
 from small_images import SmallImages
 from small_policies import refusal, told
+from small_volumes import SmallVolumes
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 
@@ -137,10 +138,11 @@ class Calls(Session):
 class SmallCloud(SmallImages):
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
-    def __init__(self, extensions=EXTENSIONS, balancing=False):
+    def __init__(self, extensions=EXTENSIONS, balancing=False, volumes=False):
         super().__init__()
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
+        self.volumes = SmallVolumes() if volumes else None
         self.things = {}  # by collection, by id
         self.seen_by = {}  # by id: the other projects that may see something; without a word here all may
         self.compute = SmallCompute()
@@ -240,6 +242,8 @@ class SmallCloud(SmallImages):
                 return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
         if path.startswith("/load-balancer"):
             return self.balancing.handle(self, method, path.removeprefix("/load-balancer"), query, body, project)
+        if path.startswith("/volume"):
+            return self.volumes.handle(self, method, path.removeprefix("/volume/v3").strip("/"), body)
         if path.startswith("/image"):
             return self.glance(method, path, query, body, project)
         if path.startswith("/compute"):
@@ -266,6 +270,7 @@ class SmallCloud(SmallImages):
             for kind, path in (
                 ("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"), ("image", "/image"),
                 *([("load-balancer", "/load-balancer")] if self.balancing else []),
+                *([("block-storage", "/volume/v3")] if self.volumes else []),
             )
         ]  # fmt: skip
         domain = {"id": "default", "name": "Default"}

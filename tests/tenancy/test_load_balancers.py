@@ -237,6 +237,24 @@ def test_policies_are_made_in_the_order_in_which_they_are_asked(shop, balanced):
     assert [name for name in made if name in names] == list(names)
 
 
+def test_what_openstacksdk_does_not_know_comes_along(shop, balanced, tmp_path):
+    """Without the name that members answer to they would all be down, and without 308 a POST would become a GET."""
+    shop.replace("type: TCP", "type: HTTP\n    http_version: 1.1\n    domain_name: shop.example.org")
+    to = {"action": "REDIRECT_TO_URL", "redirect_url": "https://x.example.org", "redirect_http_code": 308}
+    shop.write("longshore/moved.yml", of_kind("L7Policy", name="moved", listener_ref=ref("http"), **to))
+    imported(balanced.connect(), shop.path, ONLY)
+    exported(balanced.connect(), tmp_path / "out", ONLY)
+    report = imported(balanced.connect("there"), tmp_path / "out", ONLY)
+    assert {row.action for row in report.rows} == {"made"}, report.rows
+    there = balanced.balancing.things
+    said = [(each["http_version"], each["domain_name"]) for each in there["healthmonitors"].values()]
+    assert said == [(1.1, "shop.example.org")] * 2
+    codes = [each["redirect_http_code"] for each in there["l7policies"].values() if each["name"] == "moved"]
+    assert codes == [308] * 2
+    shop.replace("308", "301")
+    assert of(imported(balanced.connect(), shop.path, ONLY), "changed") == {("l7 policy", "moved")}
+
+
 def test_a_provider_that_the_target_does_not_have(shop, balanced):
     shop.replace("vip_subnet_ref:", "provider: ovn\n    vip_subnet_ref:")
     report = imported(balanced.connect(), shop.path, ONLY)

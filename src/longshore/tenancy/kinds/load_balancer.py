@@ -1,6 +1,18 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
-from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, reference, text
+from longshore.tenancy.forms import (
+    address,
+    at_least,
+    between,
+    boolean,
+    cidr,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    reference,
+    text,
+)
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, provider, texts
@@ -161,6 +173,8 @@ HEALTH_MONITOR = ResourceKind(
         Field("http_method", text, update=True),
         Field("url_path", text, update=True),
         Field("expected_codes", text, update=True),
+        Field("http_version", number, update=True),
+        Field("domain_name", text, update=True),
         ref("pool_ref", "load balancer pool", required=True),
     ),
     info=_INFO,
@@ -187,6 +201,7 @@ L7_POLICY = ResourceKind(
         Field("position", at_least(1), update=True),
         Field("redirect_prefix", text, update=True),
         Field("redirect_url", text, update=True),
+        Field("redirect_http_code", one_of(301, 302, 303, 307, 308), update=True),
         ref("listener_ref", "listener", required=True),
         ref("redirect_pool_ref", "load balancer pool", update=True),
     ),

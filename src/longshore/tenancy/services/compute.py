@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from openstack import resource
+from openstack.block_storage.v3.type import Type
 from openstack.utils import supports_microversion
 
 from longshore.tenancy.documents import Resource
@@ -141,15 +143,18 @@ class Flavors(_Offered):
             self._allow(raw.id, values["access"])
 
 
+class _VolumeType(Type):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A volume type with its limits of QoS, of which openstacksdk doesn't know."""
+
+    qos_specs_id = resource.Body("qos_specs_id")
+
+
 class VolumeTypes(_Offered):
     access = ("get_type_access", "project_id", "add_type_access", "remove_type_access")
 
-    @property
-    def plural(self) -> str:
-        return "types"
-
     def listing(self) -> Iterable[Any]:
-        return [each for each in super().listing() if each.name != "__DEFAULT__"]  # every cloud has its own
+        found = _VolumeType.list(self.proxy, **self.asked_for())
+        return [each for each in found if each.name != "__DEFAULT__"]  # every cloud has its own
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "encryption":
@@ -163,8 +168,13 @@ class VolumeTypes(_Offered):
         return self.value(raw, field) is None if field.name == "encryption" else super().changeable(raw, field)
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        made = self.proxy.create_type(**{k: v for k, v in values.items() if k not in _APART})
+        """Make a type that nobody may use before all that is said of it is set, above all that it encrypts."""
+        public = values.get("is_public", True)
+        body = {name: value for name, value in values.items() if name not in _APART}
+        made = self.proxy.create_type(**{**body, "is_public": False})
         self._set_apart(made.id, {name: value for name, value in values.items() if value})
+        if public:
+            self.proxy.update_type(made.id, is_public=True)
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:

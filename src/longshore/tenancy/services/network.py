@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
+from openstack import resource
+from openstack.network.v2.port import Port
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.providers.openstack.faults import explained
@@ -141,8 +143,18 @@ class _OfProject(NetworkOperations):
         return {"project_id": self.cloud.project_id}
 
 
+class _Port(Port):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A port with what it asks of the network's drivers, of which openstacksdk doesn't know."""
+
+    hints = resource.Body("hints", type=dict)
+
+
 class Ports(Guarded, _OfProject):
     _elsewhere: dict[str, Any] | None = None
+
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = _Port.list(self.proxy, **self.asked_for())
+        return found
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "allowed_address_pairs":
