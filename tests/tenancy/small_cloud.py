@@ -147,6 +147,8 @@ class SmallCloud(SmallImages):
         self.seen_by = {}  # by id: the other projects that may see something; without a word here all may
         self.compute = SmallCompute()
         self.users = {}  # names by id: what an administrator may list
+        self.options = {}  # of users, by id
+        self.identity = {}  # what else an administrator may list, by collection
         self.most_users, self.keystone_has_pages = None, True  # how many at once
         self.requests = Counter()  # (method, collection)
         self.log = []
@@ -257,9 +259,27 @@ class SmallCloud(SmallImages):
             links = [{"rel": "self", "href": f"{self.url}/v3/"}]
             return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}
         if path == "/v3/users" and project == "admin":
+            if body:
+                identity = f"id-{body['user']['name']}"
+                self.users[identity] = body["user"]["name"]
+                self.options[identity] = body["user"].get("options", {})
+                return 201, {"user": {"id": identity, **body["user"]}}
             listed, after = {"user-of-admin": "user-of-admin", **self.users}, query.get("marker", "")
-            users = [{"id": i, "name": listed[i], "domain_id": "default"} for i in sorted(listed) if i > after]
+            users = [
+                {
+                    "id": i,
+                    "name": listed[i],
+                    "domain_id": "default",
+                    "enabled": True,
+                    "options": self.options.get(i, {}),
+                }
+                for i in sorted(listed)
+                if i > after
+            ]
             return 200, {"users": users[: self.most_users], **self.further(users, path)}
+        collection = path.removeprefix("/v3/")
+        if project == "admin" and collection in self.identity:
+            return 200, {collection: self.identity[collection], "links": {}}
         if path != "/v3/auth/tokens":
             return 403, {"error": {"code": 403, "message": "not for members", "title": "Forbidden"}}
         project = body["auth"]["scope"]["project"]["name"]

@@ -20,6 +20,7 @@ _OF_USERS = "users_keypairs.yml"
 _OLD_NAME = re.compile(r"[\w\- ]*", re.A)
 _NEW_NAMES = "2.92"  # the first version in which names may have @ and full stops
 _OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others
+_SOFT, _RULES = "2.15", "2.64"  # the first versions with policies that may be broken, and with rules of a policy
 _ENCRYPTION = ("provider", "cipher", "key_size", "control_location")
 _APART = ("access", "encryption", "extra_specs")  # of a volume type: set by requests of their own
 
@@ -124,10 +125,14 @@ class Flavors(_Offered):
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         made = self.proxy.create_flavor(**{k: v for k, v in values.items() if k not in ("extra_specs", "access")})
-        if values.get("extra_specs"):
-            self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
-        if values.get("access"):
-            self._allow(made.id, values["access"])
+        try:
+            if values.get("extra_specs"):
+                self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
+            if values.get("access"):
+                self._allow(made.id, values["access"])
+        except Exception:  # without what confines its servers to some hosts, it would be there for everybody
+            self.proxy.delete_flavor(made.id)
+            raise
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
@@ -213,6 +218,14 @@ class ServerGroups(Operations):
 
     def own(self, raw: Any) -> bool:
         return raw.project_id in (None, self.cloud.project_id)
+
+    def barred(self, wanted: Resource) -> str | None:
+        soft = wanted.params["policies"][0].startswith("soft-")
+        needed = _RULES if wanted.params.get("rules") else _SOFT if soft else None
+        if needed is None or supports_microversion(self.proxy, needed):
+            return None
+        what = "its rules need" if needed == _RULES else "its policy needs"
+        return f"{what} API version {needed} of the compute service, which this cloud doesn't have"
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         body = {"name": values["name"], "policy": values["policies"][0]}
