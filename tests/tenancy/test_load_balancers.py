@@ -255,6 +255,22 @@ def test_what_openstacksdk_does_not_know_comes_along(shop, balanced, tmp_path):
     assert of(imported(balanced.connect(), shop.path, ONLY), "changed") == {("l7 policy", "moved")}
 
 
+@pytest.mark.parametrize("fails", ["/l7policies$", "/rules$"])
+def test_a_listener_is_on_when_all_of_its_policies_are(balanced, shop, fails):
+    """Without the one that rejects, or a rule of one, more would be let through than before."""
+    shop.replace("protocol_port: 80\n", "protocol_port: 80\n    is_admin_state_up: true\n")
+    shop.replace("name: pictures\n    action", "name: pictures\n    is_admin_state_up: true\n    action")
+    balanced.fail("POST", fails)
+    failed = of(imported(balanced.connect(), shop.path, ONLY), "failed")
+    assert {("listener", "http"), ("l7 policy", "pictures")} <= failed
+    (listener,) = balanced.balancing.things["listeners"].values()
+    policies = balanced.balancing.things["l7policies"].values()
+    assert not any(each["admin_state_up"] for each in (listener, *policies))
+    assert not of(imported(balanced.connect(), shop.path, ONLY), "failed")
+    assert all(each["admin_state_up"] for each in (listener, *policies))
+    assert {row.action for row in imported(balanced.connect(), shop.path, ONLY).rows} == {"left"}
+
+
 def test_a_provider_that_the_target_does_not_have(shop, balanced):
     shop.replace("vip_subnet_ref:", "provider: ovn\n    vip_subnet_ref:")
     report = imported(balanced.connect(), shop.path, ONLY)

@@ -1,5 +1,7 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
+from dataclasses import replace
+
 from longshore.tenancy.forms import (
     address,
     at_least,
@@ -20,6 +22,7 @@ from longshore.tenancy.normal import by_text, provider, texts
 SERVICE = "load_balancer"
 _INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
 _ON = Field("is_admin_state_up", boolean, update=True)
+_ON_WHEN_WHOLE = replace(_ON, late=True, whole=True)
 _PORT = between(1, 65535)
 _TIMEOUT = between(0, 365 * 24 * 3600 * 1000)  # ms
 _PROTOCOLS = ("HTTP", "HTTPS", "TCP", "UDP", "SCTP", "TERMINATED_HTTPS", "PROMETHEUS")
@@ -103,7 +106,7 @@ LISTENER = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        _ON,
+        _ON_WHEN_WHOLE,
         Field("protocol", one_of(*_PROTOCOLS), required=True),
         Field("protocol_port", _PORT, required=True),
         Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=by_text),
@@ -191,7 +194,7 @@ L7_POLICY = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        _ON,
+        _ON_WHEN_WHOLE,
         Field(
             "action",
             one_of("REDIRECT_PREFIX", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REJECT"),

@@ -59,8 +59,9 @@ class Balancing(OctaviaOperations):
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         balancer = self._balancer_of(values[self.parent.attribute])
+        off = {f.attribute: False for f in self.kind.fields if f.whole and wanted.params.get(f.name) is not None}
         with self.cloud.alone(balancer):
-            raw = self._when_free(balancer, lambda: self._create(values))
+            raw = self._when_free(balancer, lambda: self._create({**values, **off}))
             self.cloud.balancers[raw.id] = balancer
             self._until_ready(balancer)
         return self.identity(raw)
@@ -69,6 +70,13 @@ class Balancing(OctaviaOperations):
         balancer = self._of_raw(raw)
         with self.cloud.alone(balancer):
             self._when_free(balancer, lambda: self._update(raw, values))
+            self._until_ready(balancer)
+
+    def finish(self, identity: str, values: Mapping[str, Any]) -> None:
+        made = self.cloud.balancers.get(identity)
+        balancer = made or self._of_raw(self.cloud.by_id(self.kind)[identity])
+        with self.cloud.alone(balancer):
+            self._when_free(balancer, lambda: getattr(self.proxy, f"update_{self.single}")(identity, **values))
             self._until_ready(balancer)
 
     def _create(self, values: Mapping[str, Any]) -> Any:
