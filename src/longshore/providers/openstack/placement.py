@@ -28,7 +28,7 @@ _AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 # Extra specs by which Nova's scheduler leaves hosts out (its documents of flavors and of host aggregates), and values
 # with which these don't. Names without a scope are a host's capabilities, or an aggregate's properties
 _NARROWING = re.compile(
-    r"trait(?:_\w+)?:|resources\w*:|aggregate_instance_extra_specs:|capabilities:|pci_passthrough:alias|"
+    r"(?:trait|resources)[\w-]*:|aggregate_instance_extra_specs:|capabilities:|pci_passthrough:alias|"
     r"accel:device_profile|hw:(?:mem_page_size|cpu_policy|cpu_realtime|numa_nodes|mem_encryption|pmem)$|[^:]+$"
 )
 _WIDE = frozenset({"hw:cpu_policy=shared", "hw:cpu_realtime=no", "hw:mem_page_size=any", "hw:mem_page_size=small"})
