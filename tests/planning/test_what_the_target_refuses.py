@@ -85,6 +85,11 @@ def test_what_machine_and_flavor_have_and_the_other_has_not_is_said(has, demands
     [
         ({"trait:CUSTOM_FAST": "required", "hw:cpu_sockets": "2"}, ("trait:CUSTOM_FAST=required",)),
         ({"trait_group1:HW_CPU_X86_AVX": "forbidden"}, ("trait_group1:HW_CPU_X86_AVX=forbidden",)),
+        (
+            {"trait1:CUSTOM_FAST": "required", "trait_gpu-1:X": "required"},
+            ("trait1:CUSTOM_FAST=required", "trait_gpu-1:X=required"),
+        ),
+        ({"resources_gpu-1:VGPU": "1"}, ("resources_gpu-1:VGPU=1",)),
         ({"resources:VCPU": "0", "resources1:VGPU": "1"}, ("resources1:VGPU=1", "resources:VCPU=0")),
         ({"pci_passthrough:alias": "t4:1"}, ("pci_passthrough:alias=t4:1",)),
         ({"aggregate_instance_extra_specs:ssd": "true"}, ("aggregate_instance_extra_specs:ssd=true",)),

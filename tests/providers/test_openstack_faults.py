@@ -186,3 +186,8 @@ def test_a_fault_of_the_clouds_own_is_told_from_what_no_second_try_changes():
     with pytest.raises(ProviderError) as refused, explained("make it"):
         raise answer(400, {"badRequest": {"message": "No."}})
     assert refused.value.code == ProviderError.code
+
+
+def test_a_fault_of_our_own_is_no_odd_answer():
+    with pytest.raises(KeyError), explained("list servers"):
+        {}["of ours"]

@@ -188,6 +188,8 @@ def test_groups_of_one_name_are_told_apart_as_in_a_tenants_files():
 def test_the_groups_of_a_port_count_where_the_cloud_does_not_know_port_security():
     """openstacksdk says False of what Neutron doesn't tell; without it, Neutron lets no port have groups."""
     told = Port.existing(id="p", security_groups=["g"])
+    silent = machine_of(server(), around(ports={"s": [Port.existing(id="r", security_groups=[])]}))
+    assert (silent.nics[0].security_groups, silent.server.port_security_off) == ((), False)
     off = Port.existing(id="q", security_groups=[], port_security_enabled=False)
     found = machine_of(server(), around(ports={"s": [told]}))
     assert (found.nics[0].security_groups, found.server.port_security_off) == (("web",), False)
@@ -299,6 +301,13 @@ def test_a_tpm_is_given_by_its_image_or_its_flavor(properties, specs, has):
     assert found.devices.vtpm is has
 
 
+def test_secure_boot_is_asked_for_by_the_flavor_too():
+    volumes = {"r": volume("r", "/dev/vda", volume_image_metadata={"hw_firmware_type": "uefi"})}
+    asked = {**FLAVOR, "extra_specs": {"os:secure_boot": "required"}}
+    found = [machine_of(server(flavor=flavor), around(volumes=volumes)).secure_boot for flavor in (FLAVOR, asked)]
+    assert found == [False, True]
+
+
 @pytest.mark.parametrize(
     ("specs", "passed", "others"),
     [
@@ -306,6 +315,12 @@ def test_a_tpm_is_given_by_its_image_or_its_flavor(properties, specs, has):
         ({"pci_passthrough:alias": "a100"}, 1, ()),
         ({"resources:VGPU": "1", "resources:VCPU": "4", "trait:CUSTOM_X": "required"}, 1, ()),
         ({"accel:device_profile": "fpga-dp"}, 0, ("the accelerator fpga-dp",)),
+        ({"resources_gpu-1:VGPU": "1", "resources2:PGPU": "1"}, 2, ()),
+        (
+            {"resources1:CUSTOM_A16_8Q": "1", "resources:CUSTOM_NONE": "0", "hw:pmem": "6GB"},
+            0,
+            ("the host's resource CUSTOM_A16_8Q", "persistent memory of its host (6GB)"),
+        ),
         ({"hw:cpu_policy": "dedicated"}, 0, ()),
     ],
 )

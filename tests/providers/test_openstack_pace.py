@@ -66,6 +66,12 @@ def test_a_moment_may_be_a_date():
         assert session.get(url).status_code == 200
 
 
+@pytest.mark.parametrize("moment", ["Wed, 21 Oct 99999 07:28:00 GMT", "9" * 5000, "soon"])
+def test_a_moment_that_is_none_is_a_second(moment):
+    with cloud(lambda number, _: (429, {"Retry-After": moment}) if number == 1 else (200, {})) as (session, url, _):
+        assert session.get(url).status_code == 200
+
+
 @pytest.mark.long
 def test_many_at_once_take_turns_and_none_fails():
     """The cloud takes twenty a second, and five at once."""

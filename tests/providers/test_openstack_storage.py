@@ -9,6 +9,7 @@ from unittest.mock import MagicMock, call, patch
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
 from openstack import exceptions as sdk
+from openstack.network.v2.network import Network as CloudNetwork
 
 from longshore.engine.parking import PARKS_FOR
 from longshore.engine.retry import retry
@@ -267,6 +268,16 @@ def test_a_cloud_without_agents_for_its_routers_may_bind_own_macs_only(extension
     network.name = "front"
     connection.network.networks.return_value = [network]
     assert [one.own_macs_only for one in Placement(connection).networks()] == [only]
+
+
+@pytest.mark.parametrize(("told", "secures"), [({}, True), ({"port_security_enabled": False}, False)])
+def test_a_network_of_which_the_cloud_does_not_tell_secures_its_ports(told, secures):
+    """Its extension may be there, and a policy hide the field."""
+    connection = shared_network(403)
+    connection.network.subnets.return_value = []
+    connection.network.extensions.return_value = [SimpleNamespace(alias="port-security")]
+    connection.network.networks.return_value = [CloudNetwork.existing(id="n", name="front", shared=True, **told)]
+    assert [one.port_security for one in Placement(connection).networks()] == [secures]
 
 
 def test_where_the_cloud_lets_choose_a_machine_keeps_its_mac_on_another_projects_network():

@@ -194,6 +194,27 @@ def test_no_redirect_is_followed_to_another_host(evil, internal, path):
 
 
 @pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v3", {"version": []}),
+        ("/v3/auth/tokens", None),
+        ("/v3/auth/tokens", {"token": {"expires_at": "s3cr3t-of-the-host"}}),
+        ("/v3/auth/tokens", b"[" * 100_000),
+    ],
+)
+def test_an_answer_of_another_shape_is_told_in_a_sentence(evil, path, body):
+    evil.answers[path] = 200, {}, body
+    said = str(refusal(settings_for(evil.url)))
+    assert said.startswith("What answered while trying to ")
+    assert "s3cr3t" not in said
+
+
+def test_a_redirect_to_no_address_is_refused_in_a_sentence(evil):
+    evil.answers["/v3/auth/tokens"] = 302, {"Location": "http://[x"}, {}
+    assert refusal(settings_for(evil.url, Reach(allowed=("127.0.0.0/8",)))).code == "redirect-refused"
+
+
+@pytest.mark.parametrize(
     "body", [{"error": {"message": "SecretKey s3cr3t-of-the-host", "code": 404}}, b"build 42, s3cr3t-of-the-host"]
 )
 @pytest.mark.parametrize("path", ["/v3", "/v3/auth/tokens", "/compute/v2.1"])

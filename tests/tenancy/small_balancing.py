@@ -13,7 +13,13 @@ DEFAULTS = {
     "listeners": {"connection_limit": -1, "default_pool_id": None, "timeout_client_data": 50000, "insert_headers": {}},
     "pools": {"session_persistence": None, "tls_enabled": False, "healthmonitor_id": None},
     "healthmonitors": {"max_retries_down": 3, "http_method": None, "url_path": None, "expected_codes": None},
-    "l7policies": {"position": 1, "redirect_pool_id": None, "redirect_url": None, "redirect_prefix": None},
+    "l7policies": {
+        "position": 1,
+        "redirect_http_code": None,
+        "redirect_pool_id": None,
+        "redirect_url": None,
+        "redirect_prefix": None,
+    },
     "members": {"weight": 1, "backup": False, "monitor_address": None, "monitor_port": None},
     "rules": {"invert": False, "key": None},
 }

@@ -19,6 +19,7 @@ from small_balancing import SmallBalancing
 from small_compute import SmallCompute
 from small_images import SmallImages
 from small_policies import refusal, told
+from small_volumes import SmallVolumes
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 
@@ -137,14 +138,17 @@ class Calls(Session):
 class SmallCloud(SmallImages):
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
-    def __init__(self, extensions=EXTENSIONS, balancing=False):
+    def __init__(self, extensions=EXTENSIONS, balancing=False, volumes=False):
         super().__init__()
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
+        self.volumes = SmallVolumes() if volumes else None
         self.things = {}  # by collection, by id
         self.seen_by = {}  # by id: the other projects that may see something; without a word here all may
         self.compute = SmallCompute()
         self.users = {}  # names by id: what an administrator may list
+        self.options = {}  # of users, by id
+        self.identity = {}  # what else an administrator may list, by collection
         self.most_users, self.keystone_has_pages = None, True  # how many at once
         self.requests = Counter()  # (method, collection)
         self.log = []
@@ -240,6 +244,8 @@ class SmallCloud(SmallImages):
                 return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
         if path.startswith("/load-balancer"):
             return self.balancing.handle(self, method, path.removeprefix("/load-balancer"), query, body, project)
+        if path.startswith("/volume"):
+            return self.volumes.handle(self, method, path.removeprefix("/volume/v3").strip("/"), body)
         if path.startswith("/image"):
             return self.glance(method, path, query, body, project)
         if path.startswith("/compute"):
@@ -253,9 +259,27 @@ class SmallCloud(SmallImages):
             links = [{"rel": "self", "href": f"{self.url}/v3/"}]
             return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}
         if path == "/v3/users" and project == "admin":
+            if body:
+                identity = f"id-{body['user']['name']}"
+                self.users[identity] = body["user"]["name"]
+                self.options[identity] = body["user"].get("options", {})
+                return 201, {"user": {"id": identity, **body["user"]}}
             listed, after = {"user-of-admin": "user-of-admin", **self.users}, query.get("marker", "")
-            users = [{"id": i, "name": listed[i], "domain_id": "default"} for i in sorted(listed) if i > after]
+            users = [
+                {
+                    "id": i,
+                    "name": listed[i],
+                    "domain_id": "default",
+                    "enabled": True,
+                    "options": self.options.get(i, {}),
+                }
+                for i in sorted(listed)
+                if i > after
+            ]
             return 200, {"users": users[: self.most_users], **self.further(users, path)}
+        collection = path.removeprefix("/v3/")
+        if project == "admin" and collection in self.identity:
+            return 200, {collection: self.identity[collection], "links": {}}
         if path != "/v3/auth/tokens":
             return 403, {"error": {"code": 403, "message": "not for members", "title": "Forbidden"}}
         project = body["auth"]["scope"]["project"]["name"]
@@ -266,6 +290,7 @@ class SmallCloud(SmallImages):
             for kind, path in (
                 ("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"), ("image", "/image"),
                 *([("load-balancer", "/load-balancer")] if self.balancing else []),
+                *([("block-storage", "/volume/v3")] if self.volumes else []),
             )
         ]  # fmt: skip
         domain = {"id": "default", "name": "Default"}

@@ -67,6 +67,9 @@ class SmallCompute:
             return 200, {"flavor": made}
         if rest == ["detail"]:
             return 200, {"flavors": list(self.flavors.values())}
+        if method == "DELETE":
+            del self.flavors[rest[0]]
+            return 202, None
         flavor = self.flavors[rest[0]]
         if rest[1:] == ["os-extra_specs"]:  # kept as text, as Nova does
             flavor["extra_specs"] |= {name: str(value) for name, value in body["extra_specs"].items()}

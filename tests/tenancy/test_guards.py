@@ -36,6 +36,19 @@ def test_private_networks_and_isolated_ports_stay_behind(small, files):
     assert "ports: apart is left out: its pvlan_type keeps others out, which isn't carried." in done.notes
 
 
+def test_a_policy_that_hides_port_security_opens_no_port(small, files):
+    """openstacksdk says False of what the service doesn't tell."""
+    for project in ("one", "two"):
+        here = small.add("networks", {"name": "plain"}, project)
+        hidden = small.add("ports", {"name": "p", "network_id": here["id"], "fixed_ips": []}, project)
+        del here["port_security_enabled"], hidden["port_security_enabled"]
+    exported(small.connect("one"), files.path)
+    (told,), (port_told,) = (files.params()[file] for file in ("networks.yml", "longshore/ports.yml"))
+    assert (told["is_port_security_enabled"], port_told["is_port_security_enabled"]) == (None, None)
+    files.replace("is_port_security_enabled: null", "is_port_security_enabled: true")
+    assert of(compared(small.connect("two"), files.path), "change") == set()
+
+
 def test_a_port_on_a_network_that_secures_none(small, files):
     lent = small.add("networks", {"name": "lent", "port_security_enabled": False, "shared": True}, "operator")
     files.write("longshore/ports.yml", port("p", "lent"))

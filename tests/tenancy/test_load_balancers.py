@@ -237,6 +237,40 @@ def test_policies_are_made_in_the_order_in_which_they_are_asked(shop, balanced):
     assert [name for name in made if name in names] == list(names)
 
 
+def test_what_openstacksdk_does_not_know_comes_along(shop, balanced, tmp_path):
+    """Without the name that members answer to they would all be down, and without 308 a POST would become a GET."""
+    shop.replace("type: TCP", "type: HTTP\n    http_version: 1.1\n    domain_name: shop.example.org")
+    to = {"action": "REDIRECT_TO_URL", "redirect_url": "https://x.example.org", "redirect_http_code": 308}
+    shop.write("longshore/moved.yml", of_kind("L7Policy", name="moved", listener_ref=ref("http"), **to))
+    imported(balanced.connect(), shop.path, ONLY)
+    exported(balanced.connect(), tmp_path / "out", ONLY)
+    report = imported(balanced.connect("there"), tmp_path / "out", ONLY)
+    assert {row.action for row in report.rows} == {"made"}, report.rows
+    there = balanced.balancing.things
+    said = [(each["http_version"], each["domain_name"]) for each in there["healthmonitors"].values()]
+    assert said == [(1.1, "shop.example.org")] * 2
+    codes = [each["redirect_http_code"] for each in there["l7policies"].values() if each["name"] == "moved"]
+    assert codes == [308] * 2
+    shop.replace("308", "301")
+    assert of(imported(balanced.connect(), shop.path, ONLY), "changed") == {("l7 policy", "moved")}
+
+
+@pytest.mark.parametrize("fails", ["/l7policies$", "/rules$"])
+def test_a_listener_is_on_when_all_of_its_policies_are(balanced, shop, fails):
+    """Without the one that rejects, or a rule of one, more would be let through than before."""
+    shop.replace("protocol_port: 80\n", "protocol_port: 80\n    is_admin_state_up: true\n")
+    shop.replace("name: pictures\n    action", "name: pictures\n    is_admin_state_up: true\n    action")
+    balanced.fail("POST", fails)
+    failed = of(imported(balanced.connect(), shop.path, ONLY), "failed")
+    assert {("listener", "http"), ("l7 policy", "pictures")} <= failed
+    (listener,) = balanced.balancing.things["listeners"].values()
+    policies = balanced.balancing.things["l7policies"].values()
+    assert not any(each["admin_state_up"] for each in (listener, *policies))
+    assert not of(imported(balanced.connect(), shop.path, ONLY), "failed")
+    assert all(each["admin_state_up"] for each in (listener, *policies))
+    assert {row.action for row in imported(balanced.connect(), shop.path, ONLY).rows} == {"left"}
+
+
 def test_a_provider_that_the_target_does_not_have(shop, balanced):
     shop.replace("vip_subnet_ref:", "provider: ovn\n    vip_subnet_ref:")
     report = imported(balanced.connect(), shop.path, ONLY)

@@ -164,6 +164,38 @@ def test_ports_on_a_network_of_somebody_else(small, files):
     assert [len(p["fixed_ips"]) for p in small.things["ports"].values()] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("newest", "wanted", "said"),
+    [
+        (
+            "2.60",
+            {"policies": ["anti-affinity"], "rules": {"max_server_per_host": 3}},
+            "its rules need API version 2.64",
+        ),
+        ("2.14", {"policies": ["soft-affinity"]}, "its policy needs API version 2.15"),
+        ("2.60", {"policies": ["soft-affinity"]}, None),
+        ("2.14", {"policies": ["affinity"], "rules": {}}, None),
+    ],
+)
+def test_server_groups_that_an_old_cloud_does_not_know(small, files, newest, wanted, said):
+    small.compute.newest = newest
+    files.write("longshore/groups.yml", {"type": "openstack.compute.ServerGroup", "params": {"name": "g", **wanted}})
+    (row,) = imported(small.connect("one"), files.path, "server_groups").rows
+    assert row.action == ("skipped" if said else "made")
+    assert (said or "") in row.said
+
+
+def test_a_flavor_is_not_there_without_what_its_servers_are_confined_by(small, files):
+    given = {"name": "licensed", "vcpus": 1, "ram": 512, "extra_specs": {"trait:CUSTOM_LICENSED": "required"}}
+    files.write("flavors.yml", {"type": "openstack.compute.Flavor", "params": given})
+    small.fail("POST", "/os-extra_specs$")
+    assert of(imported(small.connect("admin"), files.path, "flavors"), "failed") == {("flavor", "licensed")}
+    assert small.compute.flavors == {}
+    assert of(imported(small.connect("admin"), files.path, "flavors"), "made") == {("flavor", "licensed")}
+    (flavor,) = small.compute.flavors.values()
+    assert flavor["extra_specs"] == given["extra_specs"]
+
+
 def test_what_an_export_names_of_others_and_the_target_does_not_have(small, outside, files):
     """What may be lost is lost with a word."""
     policy = small.add("qos/policies", {"name": "gold", "shared": True}, "operator")

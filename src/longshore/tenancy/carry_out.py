@@ -59,7 +59,7 @@ class CarryingOut:
             if action in last:
                 last[action].waits_for.add(step)
             if action.parent in last:
-                last[action.parent].waits_for.add(step)
+                last[action.parent].waits_for.add(last.get(action, step))
         for before, after in _in_turn(first):
             first[after].waits_for.add(first[before])
         steps = [*first.values(), *last.values()]
@@ -108,7 +108,10 @@ class CarryingOut:
             return
         if action in self._failed:
             return
-        broken = next((other for other in action.needs if other in self._failed), None)
+        needed = {*action.needs}
+        if step.last and any(f.whole and f.attribute in action.late for f in action.resource.kind.fields):
+            needed |= {other.action for other in step.waits_for}
+        broken = next((other for other in needed if other in self._failed), None)
         if broken is not None:
             name = f"{broken.resource.kind.name} {broken.resource.name}"
             self._failed[action] = f"Not tried: it needs {name}, which failed."

@@ -80,6 +80,7 @@ class Field:
     null: bool = False  # null says something ("none"); elsewhere it says nothing
     quiet: bool = False  # empty says nothing, as null does
     late: bool = False  # set when everything that belongs to the resource is there
+    whole: bool = False  # late, and only if nothing of that failed: without some of it more would be let through
     compare: bool = True
     sent: bool = True  # part of the request that makes the resource
     sdk: str | None = None  # openstacksdk's name, when it isn't the field's

@@ -41,7 +41,7 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "listener": load_balancer.Listeners,
     "load balancer member": load_balancer.Members,
     "health monitor": load_balancer.HealthMonitors,
-    "l7 policy": load_balancer.Balancing,
+    "l7 policy": load_balancer.L7Policies,
     "l7 rule": load_balancer.Nested,
     "image": image.Images,
 }

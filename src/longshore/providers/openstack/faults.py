@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
 import requests
 from keystoneauth1 import exceptions as auth
@@ -44,6 +45,7 @@ _TOO_OFTEN = re.compile(r"rate[- ]limit|too many requests", re.I)
 _TOO_LARGE = re.compile(r"too large\W*(?:nginx|openresty|cloudflare)\b", re.I)
 # A service that is there, but not what it needs itself: a proxy's words, or the service's own while Keystone is away
 _AWAY = (502, 503, 504)
+_READERS = ("iso8601", "json", "keystoneauth1", "openstack")  # Python packages
 # What Nova says (500) when none of its other parts answers it, or Keystone, while RabbitMQ or they are restarted
 _UNHEARD = re.compile(r"oslo_messaging\.exceptions|keystoneauth1\.exceptions\.(?:connection|discovery)")
 
@@ -86,6 +88,20 @@ def explained(doing: str) -> Iterator[None]:
         ) from None
     except (sdk.SDKException, auth.ClientException) as error:
         raise ProviderError(f"The cloud couldn't {doing}: {words(error)}") from None
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        if not _is_of_reading(error):
+            raise
+        kind = type(error).__name__  # its words may be those of whatever answered
+        raise ProviderError(
+            f"What answered while trying to {doing} isn't the cloud, or not in its API's form ({kind}).",
+            advice="See what the address answers that the cloud's catalogue has of the service.",
+        ) from None
+
+
+def _is_of_reading(error: Exception) -> bool:
+    """Tell whether it was raised where the libraries read an answer, which they take for what its API promises."""
+    frames = list(walk_tb(error.__traceback__))
+    return frames[-1][0].f_globals.get("__name__", "").partition(".")[0] in _READERS
 
 
 def refused(error: Exception, doing: str) -> LongshoreError:

@@ -173,7 +173,10 @@ def _refuse_detour(request: requests.PreparedRequest, answer: requests.Response)
     if not answer.is_redirect:
         return
     asked = urlsplit(str(request.url))
-    told = urlsplit(urljoin(str(request.url), answer.headers["location"]))
+    try:
+        told = urlsplit(urljoin(str(request.url), answer.headers["location"]))
+    except ValueError:  # no address at all
+        told = urlsplit("")
     if told.hostname != asked.hostname or (told.scheme, asked.scheme) == ("http", "https"):
         answer.close()
         raise ProviderError(

@@ -22,6 +22,7 @@ from longshore.model.machine import (
 from longshore.model.target import DISK_BUS
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.platform import PLATFORM
+from longshore.providers.openstack.ports import told_port_security
 
 GIB = 1 << 30
 ROOT = "root"  # key of a root disk that is no volume
@@ -38,9 +39,11 @@ _POWER = {
 # What Neutron calls the ways to be bound by which a server has (a piece of) a physical adapter
 _PHYSICAL = frozenset({"direct", "direct-physical", "macvtap", "smart-nic", "remote-managed"})
 # Extra specs of flavors by which a server has devices of its host: names with counts, and Placement's own resources
-_ALIAS, _ACCELERATOR = "pci_passthrough:alias", "accel:device_profile"
+_ALIAS, _ACCELERATOR, _MEMORY = "pci_passthrough:alias", "accel:device_profile", "hw:pmem"
 _COUNT = re.compile(r":(\d{1,3})\s*$")
-_OF_HOST = re.compile(r"resources\d*:(?:VGPU|PGPU|PCI_DEVICE|FPGA)")
+_RESOURCE = r"resources(?:\d+|_[\w-]+)?:"  # of a group with a number or, since 2020, a name
+_OF_HOST = re.compile(rf"{_RESOURCE}(?:VGPU|PGPU|PCI_DEVICE|FPGA)")
+_CUSTOM = re.compile(rf"{_RESOURCE}(CUSTOM_\w+)")  # an operator's own: a kind of vGPU as well as a licence
 # Properties of images that name snapshots, images, users, keys and certificates of the cloud that they are from
 OF_ITS_CLOUD = (
     "base_image_ref",  # which Nova would rescue servers with
@@ -78,6 +81,7 @@ class Around:
 
 def machine_of(server: Any, around: Around) -> Machine:
     flavor = server.flavor
+    specs = flavor.extra_specs or {}
     disks = tuple(_disks(server, around))
     properties = disks[0].image_properties if disks else {}
     uefi = properties.get("hw_firmware_type") == "uefi"
@@ -90,7 +94,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         disks=disks,
         nics=tuple(_nics(server, around)),
         firmware=Firmware.UEFI if uefi else Firmware.BIOS,
-        secure_boot=uefi and properties.get("os_secure_boot") == "required",
+        secure_boot=uefi and "required" in (properties.get("os_secure_boot"), specs.get("os:secure_boot")),
         guest_name=" ".join(filter(None, (properties.get("os_distro"), properties.get("os_version")))),
         host_name=server.hostname or "",
         tools=ToolsState.RUNNING if _answers(properties) else ToolsState.NOT_INSTALLED,
@@ -102,7 +106,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         tags=tuple(server.tags or ()),
         platform=PLATFORM,
         freezes=_freezes(disks),
-        devices=_devices(properties, flavor.extra_specs or {}, around.shares),
+        devices=_devices(properties, specs, around.shares),
         server_settings=ServerSettings(
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
@@ -121,7 +125,12 @@ def _devices(properties: Mapping[str, str], specs: Mapping[str, Any], shares: tu
     counted = filter(None, str(specs.get(_ALIAS) or "").split(","))
     passthrough = sum(int(found[1]) if (found := _COUNT.search(each)) else 1 for each in counted)
     passthrough += sum(int(str(specs[key])) for key in specs if _OF_HOST.fullmatch(key) and str(specs[key]).isdecimal())
-    others = (f"the accelerator {specs[_ACCELERATOR]}",) if specs.get(_ACCELERATOR) else ()
+    others = [f"the accelerator {specs[_ACCELERATOR]}"] if specs.get(_ACCELERATOR) else []
+    custom = sorted(
+        {found[1] for key, count in specs.items() if (found := _CUSTOM.fullmatch(key)) and str(count) != "0"}
+    )
+    others += [f"the host's resource {name}" for name in custom]
+    others += [f"persistent memory of its host ({specs[_MEMORY]})"] if specs.get(_MEMORY) else []
     tpm = "hw_tpm_version" in properties or "hw:tpm_version" in specs
     return Devices(tpm, passthrough=passthrough, others=(*others, *shares))
 
@@ -250,9 +259,9 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
 
 
 def _is_secured(port: Any) -> bool:
-    """Tell whether a port has port security, as all have in a cloud that doesn't know it. openstacksdk tells the
-    opposite there; but a port without it can't have groups."""
-    return port.is_port_security_enabled is not False or bool(port.security_group_ids)
+    """Tell whether a port has port security, as all have in a cloud that doesn't know it. One without can't have
+    groups."""
+    return told_port_security(port) is not False or bool(port.security_group_ids)
 
 
 def _subports(port: Any) -> Iterator[str]:

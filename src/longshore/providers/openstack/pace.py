@@ -56,7 +56,7 @@ def asked_to_wait(answer: requests.Response) -> float | None:
     """
     try:
         seconds = Retry().parse_retry_after(answer.headers.get("Retry-After", ""))
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):  # a date of the year 99999, a number of 5,000 digits
         seconds = 0.0
     if answer.status_code == requests.codes.too_many_requests:
         return float(seconds) or 1.0

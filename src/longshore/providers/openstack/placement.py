@@ -18,6 +18,7 @@ from longshore.errors import Conflict, QuotaExceeded
 from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet, Taken, VolumeTypeRoom
 from longshore.providers.openstack.faults import explained, refused
 from longshore.providers.openstack.named import Part
+from longshore.providers.openstack.ports import told_port_security
 
 MAY_CHOOSE_ANYWHERE = frozenset({"admin"})  # roles that every Neutron lets choose MACs and addresses on any network
 _NOBODYS = ("192.0.2.254", "198.51.100.254", "203.0.113.254")  # addresses in documents' networks (RFC 5737)
@@ -27,7 +28,7 @@ _AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 # Extra specs by which Nova's scheduler leaves hosts out (its documents of flavors and of host aggregates), and values
 # with which these don't. Names without a scope are a host's capabilities, or an aggregate's properties
 _NARROWING = re.compile(
-    r"trait(?:_\w+)?:|resources\w*:|aggregate_instance_extra_specs:|capabilities:|pci_passthrough:alias|"
+    r"(?:trait|resources)[\w-]*:|aggregate_instance_extra_specs:|capabilities:|pci_passthrough:alias|"
     r"accel:device_profile|hw:(?:mem_page_size|cpu_policy|cpu_realtime|numa_nodes|mem_encryption|pmem)$|[^:]+$"
 )
 _WIDE = frozenset({"hw:cpu_policy=shared", "hw:cpu_realtime=no", "hw:mem_page_size=any", "hw:mem_page_size=small"})
@@ -64,8 +65,7 @@ class Placement(Part):
                     subnets=tuple(subnets.get(network.id, ())),
                     vlan=vlan_of(network),
                     own_macs_only=not by_agents,
-                    # Of what the service doesn't tell, openstacksdk says that it is off
-                    port_security="port-security" not in extensions or network.is_port_security_enabled is not False,
+                    port_security=told_port_security(network) is not False,
                 )
                 for network in self._connection.network.networks()
                 # An external network is listed for its floating addresses; only its owner can put servers on it

@@ -11,6 +11,13 @@ from longshore.providers.openstack.faults import explained, refused, words
 from longshore.providers.openstack.named import Part, marked, needed, of_word, only
 
 
+def told_port_security(raw: Any) -> bool | None:
+    """Return whether a network or a port has port security; None where the service doesn't tell, as it doesn't know it
+    or a policy hides it. openstacksdk says False of both."""
+    told = "port_security_enabled" in raw._body.attributes
+    return bool(raw.is_port_security_enabled) if told else None
+
+
 class NeutronPorts(Part):
     def create_port(self, request: PortRequest, owner: Owner) -> Port:
         """Make a port. One that carries this owner already is answered instead.

@@ -109,6 +109,7 @@ VOLUME_TYPE = ResourceKind(
         Field("is_public", boolean, update=True),
         _ACCESS,
     ),
+    not_carried=("qos_specs_id",),
     scope=Scope.CLOUD,
     admin=True,
 )

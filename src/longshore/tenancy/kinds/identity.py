@@ -1,6 +1,6 @@
 """The kinds of the identity service, all for administrators, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import at_least, boolean, list_of, record, reference, short, text
+from longshore.tenancy.forms import at_least, boolean, list_of, mapping, record, reference, short, text
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_text
 
@@ -79,11 +79,12 @@ USER = ResourceKind(
         _DESCRIPTION,
         Field("email", text, update=True, dispensable=True),
         _ENABLED,
+        Field("options", mapping, update=True, extra=True, default={}),  # above all which second factor is asked for
         ref("default_project_ref", "project", update=True, dispensable=True),
         ref("domain_ref", "domain", required=True),
     ),
     info=("default_project_id", "domain_id", "id"),
-    not_carried=("federated", "options"),
+    not_carried=("federated",),
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,

@@ -1,6 +1,20 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
-from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, reference, text
+from dataclasses import replace
+
+from longshore.tenancy.forms import (
+    address,
+    at_least,
+    between,
+    boolean,
+    cidr,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    reference,
+    text,
+)
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, provider, texts
@@ -8,6 +22,7 @@ from longshore.tenancy.normal import by_text, provider, texts
 SERVICE = "load_balancer"
 _INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
 _ON = Field("is_admin_state_up", boolean, update=True)
+_ON_WHEN_WHOLE = replace(_ON, late=True, whole=True)
 _PORT = between(1, 65535)
 _TIMEOUT = between(0, 365 * 24 * 3600 * 1000)  # ms
 _PROTOCOLS = ("HTTP", "HTTPS", "TCP", "UDP", "SCTP", "TERMINATED_HTTPS", "PROMETHEUS")
@@ -91,7 +106,7 @@ LISTENER = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        _ON,
+        _ON_WHEN_WHOLE,
         Field("protocol", one_of(*_PROTOCOLS), required=True),
         Field("protocol_port", _PORT, required=True),
         Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=by_text),
@@ -161,6 +176,8 @@ HEALTH_MONITOR = ResourceKind(
         Field("http_method", text, update=True),
         Field("url_path", text, update=True),
         Field("expected_codes", text, update=True),
+        Field("http_version", number, update=True),
+        Field("domain_name", text, update=True),
         ref("pool_ref", "load balancer pool", required=True),
     ),
     info=_INFO,
@@ -177,7 +194,7 @@ L7_POLICY = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        _ON,
+        _ON_WHEN_WHOLE,
         Field(
             "action",
             one_of("REDIRECT_PREFIX", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REJECT"),
@@ -187,6 +204,7 @@ L7_POLICY = ResourceKind(
         Field("position", at_least(1), update=True),
         Field("redirect_prefix", text, update=True),
         Field("redirect_url", text, update=True),
+        Field("redirect_http_code", one_of(301, 302, 303, 307, 308), update=True),
         ref("listener_ref", "listener", required=True),
         ref("redirect_pool_ref", "load balancer pool", update=True),
     ),

@@ -249,7 +249,7 @@ ROUTER = ResourceKind(
         ),
     ),
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
-    not_carried=("enable_ndp_proxy", "evpn_vni"),
+    not_carried=("enable_default_route_bfd", "enable_default_route_ecmp", "enable_ndp_proxy", "evpn_vni"),
     after=("subnet",),  # on a network without one, its gateway gets no address
     extension="router",
     quota="routers",
@@ -332,6 +332,7 @@ PORT = ResourceKind(
         "device_profile",
         "dns_domain",
         "hardware_offload_type",
+        "hints",
         "numa_affinity_policy",
         "trusted",
     ),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from openstack import resource
+from openstack.block_storage.v3.type import Type
 from openstack.utils import supports_microversion
 
 from longshore.tenancy.documents import Resource
@@ -18,6 +20,7 @@ _OF_USERS = "users_keypairs.yml"
 _OLD_NAME = re.compile(r"[\w\- ]*", re.A)
 _NEW_NAMES = "2.92"  # the first version in which names may have @ and full stops
 _OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others
+_SOFT, _RULES = "2.15", "2.64"  # the first versions with policies that may be broken, and with rules of a policy
 _ENCRYPTION = ("provider", "cipher", "key_size", "control_location")
 _APART = ("access", "encryption", "extra_specs")  # of a volume type: set by requests of their own
 
@@ -122,10 +125,14 @@ class Flavors(_Offered):
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         made = self.proxy.create_flavor(**{k: v for k, v in values.items() if k not in ("extra_specs", "access")})
-        if values.get("extra_specs"):
-            self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
-        if values.get("access"):
-            self._allow(made.id, values["access"])
+        try:
+            if values.get("extra_specs"):
+                self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
+            if values.get("access"):
+                self._allow(made.id, values["access"])
+        except Exception:  # without what confines its servers to some hosts, it would be there for everybody
+            self.proxy.delete_flavor(made.id)
+            raise
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
@@ -141,15 +148,18 @@ class Flavors(_Offered):
             self._allow(raw.id, values["access"])
 
 
+class _VolumeType(Type):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A volume type with its limits of QoS, of which openstacksdk doesn't know."""
+
+    qos_specs_id = resource.Body("qos_specs_id")
+
+
 class VolumeTypes(_Offered):
     access = ("get_type_access", "project_id", "add_type_access", "remove_type_access")
 
-    @property
-    def plural(self) -> str:
-        return "types"
-
     def listing(self) -> Iterable[Any]:
-        return [each for each in super().listing() if each.name != "__DEFAULT__"]  # every cloud has its own
+        found = _VolumeType.list(self.proxy, **self.asked_for())
+        return [each for each in found if each.name != "__DEFAULT__"]  # every cloud has its own
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "encryption":
@@ -163,8 +173,13 @@ class VolumeTypes(_Offered):
         return self.value(raw, field) is None if field.name == "encryption" else super().changeable(raw, field)
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        made = self.proxy.create_type(**{k: v for k, v in values.items() if k not in _APART})
+        """Make a type that nobody may use before all that is said of it is set, above all that it encrypts."""
+        public = values.get("is_public", True)
+        body = {name: value for name, value in values.items() if name not in _APART}
+        made = self.proxy.create_type(**{**body, "is_public": False})
         self._set_apart(made.id, {name: value for name, value in values.items() if value})
+        if public:
+            self.proxy.update_type(made.id, is_public=True)
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
@@ -203,6 +218,14 @@ class ServerGroups(Operations):
 
     def own(self, raw: Any) -> bool:
         return raw.project_id in (None, self.cloud.project_id)
+
+    def barred(self, wanted: Resource) -> str | None:
+        soft = wanted.params["policies"][0].startswith("soft-")
+        needed = _RULES if wanted.params.get("rules") else _SOFT if soft else None
+        if needed is None or supports_microversion(self.proxy, needed):
+            return None
+        what = "its rules need" if needed == _RULES else "its policy needs"
+        return f"{what} API version {needed} of the compute service, which this cloud doesn't have"
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         body = {"name": values["name"], "policy": values["policies"][0]}

@@ -207,8 +207,16 @@ class RoleGrants(_Assigned):
     def listing(self) -> Iterable[Any]:
         return [each for each in self.proxy.role_assignments() if not _is_plain(each)]
 
-    def own(self, raw: Any) -> bool:
-        return "system" not in raw.scope
+    def hidden(self, raw: Any) -> str | None:
+        if "system" not in raw.scope:
+            return None
+        who, of = ("user", raw.user) if raw.user else ("group", raw.group)
+        names = [self._name("role", raw.role["id"]), self._name(who, of["id"])]
+        return f"role_grants: {names[0]} of {who} {names[1]} on the whole system is left out: it isn't carried."
+
+    def _name(self, kind: str, identity: str) -> str:
+        found = self.cloud.by_id(self.cloud.kind(kind)).get(identity)
+        return found.name if found else identity
 
     def info(self, raw: Any) -> dict[str, Any]:
         return {"id": None}

@@ -8,6 +8,8 @@ from typing import Any
 
 from openstack import exceptions as sdk
 from openstack import resource
+from openstack.load_balancer.v2.health_monitor import HealthMonitor
+from openstack.load_balancer.v2.l7_policy import L7Policy
 from openstack.load_balancer.v2.listener import Listener
 from openstack.load_balancer.v2.load_balancer import LoadBalancer
 
@@ -41,6 +43,12 @@ class OctaviaOperations(Operations):
 class Balancing(OctaviaOperations):
     """A load balancer and everything of it: changed one after the other, each when the last change is done."""
 
+    wider: Any = None  # openstacksdk's class with what it doesn't know, where that is something
+
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = self.wider.list(self.proxy, **self.asked_for()) if self.wider else super().listing()
+        return found
+
     def asked_for(self) -> dict[str, Any]:
         return {"project_id": self.cloud.project_id}
 
@@ -51,8 +59,9 @@ class Balancing(OctaviaOperations):
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         balancer = self._balancer_of(values[self.parent.attribute])
+        off = {f.attribute: False for f in self.kind.fields if f.whole and wanted.params.get(f.name) is not None}
         with self.cloud.alone(balancer):
-            raw = self._when_free(balancer, lambda: self._create(values))
+            raw = self._when_free(balancer, lambda: self._create({**values, **off}))
             self.cloud.balancers[raw.id] = balancer
             self._until_ready(balancer)
         return self.identity(raw)
@@ -63,11 +72,21 @@ class Balancing(OctaviaOperations):
             self._when_free(balancer, lambda: self._update(raw, values))
             self._until_ready(balancer)
 
+    def finish(self, identity: str, values: Mapping[str, Any]) -> None:
+        made = self.cloud.balancers.get(identity)
+        balancer = made or self._of_raw(self.cloud.by_id(self.kind)[identity])
+        with self.cloud.alone(balancer):
+            self._when_free(balancer, lambda: getattr(self.proxy, f"update_{self.single}")(identity, **values))
+            self._until_ready(balancer)
+
     def _create(self, values: Mapping[str, Any]) -> Any:
+        if self.wider:
+            return self.wider.new(**values).create(self.proxy)
         return getattr(self.proxy, f"create_{self.single}")(**values)
 
     def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        getattr(self.proxy, f"update_{self.single}")(raw.id, **values)
+        # As what was listed: by its id alone it would be the SDK's own
+        getattr(self.proxy, f"update_{self.single}")(raw if self.wider else raw.id, **values)
 
     def _of_raw(self, raw: Any) -> str:
         return self._balancer_of(self.value(raw, self.parent))
@@ -115,12 +134,10 @@ class _LoadBalancer(LoadBalancer):  # type: ignore[misc]  # openstacksdk isn't t
 
 
 class LoadBalancers(Balancing):
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = _LoadBalancer.list(self.proxy, project_id=self.cloud.project_id)
-        return found
+    wider = _LoadBalancer
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        made = _LoadBalancer.new(**values).create(self.proxy)
+        made = self._create(values)
         self.cloud.balancers[made.id] = made.id
         self._until_ready(made.id)
         return str(made.id)
@@ -135,9 +152,6 @@ class LoadBalancers(Balancing):
         except (AccessDenied, NotFound):  # old versions have no zones
             return None
 
-    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        self.proxy.update_load_balancer(raw, **values)  # as what was listed: by its id alone it would be the SDK's own
-
     def _of_raw(self, raw: Any) -> str:
         return str(raw.id)
 
@@ -151,15 +165,7 @@ class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed her
 
 
 class Listeners(Balancing):
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = _Listener.list(self.proxy, project_id=self.cloud.project_id)
-        return found
-
-    def _create(self, values: Mapping[str, Any]) -> Any:
-        return _Listener.new(**values).create(self.proxy)
-
-    def _update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        self.proxy.update_listener(raw, **values)
+    wider = _Listener
 
     def value(self, raw: Any, field: Field) -> Any:
         return _first(raw.load_balancers) if field.name == "load_balancer_ref" else super().value(raw, field)
@@ -202,9 +208,28 @@ class Members(Nested):
         return super().value(raw, field)
 
 
+class _HealthMonitor(HealthMonitor):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A health monitor with what it says to members, of which openstacksdk doesn't know."""
+
+    domain_name = resource.Body("domain_name")
+    http_version = resource.Body("http_version", type=float)
+
+
 class HealthMonitors(Balancing):
+    wider = _HealthMonitor
+
     def value(self, raw: Any, field: Field) -> Any:
         return _first(raw.pools) if field.name == "pool_ref" else super().value(raw, field)
+
+
+class _L7Policy(L7Policy):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A policy with the kind of redirection that it answers, of which openstacksdk doesn't know."""
+
+    redirect_http_code = resource.Body("redirect_http_code", type=int)
+
+
+class L7Policies(Balancing):
+    wider = _L7Policy
 
 
 def _first(named: Iterable[Mapping[str, Any]] | None) -> str | None:

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
+from openstack import resource
+from openstack.network.v2.port import Port
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.ports import told_port_security
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.kinds.network import QOS_RULES, SHAREABLE
@@ -28,10 +31,14 @@ class NetworkOperations(Operations):
     """Address scopes, subnet pools and others: as the API has them."""
 
     def value(self, raw: Any, field: Field) -> Any:
-        if field.extension == "port-security" and field.extension not in self.cloud.extensions:
-            return None  # all is secured there, and openstacksdk tells the opposite of what the service doesn't tell
+        if field.extension == "port-security":
+            return told_port_security(raw)
         value = super().value(raw, field)
         return [tag for tag in value or () if not tag.startswith(OUR_TAGS)] if field.name == "tags" else value
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        untold = field.extension == "port-security" and live is None and wanted is True
+        return untold or super().same(raw, field, wanted, live)
 
     def choices(self, field: Field) -> frozenset[str] | None:
         if field.name != "availability_zone_hints":
@@ -136,8 +143,18 @@ class _OfProject(NetworkOperations):
         return {"project_id": self.cloud.project_id}
 
 
+class _Port(Port):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """A port with what it asks of the network's drivers, of which openstacksdk doesn't know."""
+
+    hints = resource.Body("hints", type=dict)
+
+
 class Ports(Guarded, _OfProject):
     _elsewhere: dict[str, Any] | None = None
+
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = _Port.list(self.proxy, **self.asked_for())
+        return found
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "allowed_address_pairs":
@@ -157,8 +174,7 @@ class Ports(Guarded, _OfProject):
         if not secured or self.cloud.is_admin or self._on_own_network(wanted.params):
             return None
         networks = self.cloud.find("network", wanted.params["network_ref"])
-        tells = "port-security" in self.cloud.extensions
-        if not tells or all(network.is_port_security_enabled is not False for network in networks):
+        if all(told_port_security(network) is not False for network in networks):
             return None
         return "its network there secures no ports, which only the network's owner may change: all would be let in"
 

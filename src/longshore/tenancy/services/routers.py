@@ -22,9 +22,11 @@ INTERFACE_OWNERS = (
 
 
 class _Router(Router):  # type: ignore[misc]  # openstacksdk isn't typed here
-    """A router with all of its gateways, of which openstacksdk tells one."""
+    """A router with all of its gateways, of which openstacksdk tells one, and how it watches and shares them."""
 
     external_gateways = resource.Body("external_gateways", type=list)
+    enable_default_route_bfd = resource.Body("enable_default_route_bfd", type=bool)
+    enable_default_route_ecmp = resource.Body("enable_default_route_ecmp", type=bool)
 
 
 class Routers(NetworkOperations):
@@ -40,7 +42,10 @@ class Routers(NetworkOperations):
         }
         has = [name for name, (alias, ask) in parts.items() if alias in self.cloud.extensions and any(ask())]
         more = ["external_gateways beyond the first"] if len(raw.external_gateways or ()) > 1 else []
-        return super().not_carried(raw) + has + more
+        limited = (
+            ["qos_policy_id of external_gateway_info"] if (raw.external_gateway_info or {}).get("qos_policy_id") else []
+        )
+        return super().not_carried(raw) + has + more + limited
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name != "external_gateway_refinfo" or not isinstance(wanted, Mapping) or not live:
