@@ -14,7 +14,7 @@ from longshore.model.exported import DESCRIPTION
 from longshore.providers.files import xml
 from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.chains import places
-from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, found_in, identity_of
+from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, data_file_of, found_in, identity_of
 from longshore.providers.files.images import PACKED, is_image, pieces_of, split_name
 from longshore.providers.files.machines import all_in
 from longshore.providers.files.microsoft import as_posix
@@ -24,8 +24,10 @@ from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR, change_tracking_o
 
 _TRACKING = re.compile(r"-ctk\.vmdk$", re.IGNORECASE)  # ESXi's notes of what changes, no disk
 _DELTA = re.compile(r"-\d{6}(?=\.vmdk$)", re.IGNORECASE)  # in the names of ESXi's and Workstation's snapshots
-_CURRENT = re.compile(r'^\s*(\w+\d+:\d+)\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
-_ABSENT = re.compile(r'^\s*(\w+\d+:\d+)\.present\s*=\s*"FALSE"', re.IGNORECASE | re.MULTILINE)
+# VMware's products write values in quotes, and read them without as well
+_CURRENT = re.compile(r'^\s*(\w+\d+:\d+)\.fileName\s*=[ \t]*"?([^"\r\n]+)', re.IGNORECASE | re.MULTILINE)
+_ABSENT = re.compile(r'^\s*(\w+\d+:\d+)\.present\s*=\s*"?FALSE\b', re.IGNORECASE | re.MULTILINE)
+_SUSPENDED = re.compile(r'^\s*checkpoint\.vmState\s*=[ \t]*"?[^"\s]', re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(r'^\s*\.?encoding\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
 
 
@@ -35,6 +37,7 @@ class _Seen(NamedTuple):
     kind: Format
     bases: tuple[str, ...] = ()
     identity: str = ""
+    data: str = ""  # the file that its disk's bytes are in, which is no disk by itself
 
 
 _remembered: dict[str, _Seen] = {}  # by what files were then: of a packed one it takes some of a second
@@ -51,6 +54,7 @@ class Families:
         self._bases: dict[str, set[str]] = {}  # of each image those that lie beside it, or above
         self._current: set[str] = set()
         self._disks: dict[str, tuple[str, ...]] = {}  # by each .vmx and .vbox
+        self._suspended: set[str] = set()  # disks of machines of which a part is in their memory's file
         self._described: dict[str, list[str]] = {}  # disks of machines that a document describes
         if place is None or len(files) < 2:
             return
@@ -94,6 +98,8 @@ class Families:
                 named[path] = seen.bases
                 if seen.identity:
                     identities[seen.identity] = path
+                if seen.data and (data := self._lying(path, [seen.data])):
+                    self._bases.setdefault(path, set()).add(data)
                 if seen.kind is Format.VMDK and is_image(name):
                     beside = [change_tracking_of(descriptor_of(stored)), *pieces_of(bundle, name, Format.VMDK)]
                     self._parts |= {str(directory / piece) for piece in beside if piece}
@@ -111,10 +117,12 @@ class Families:
         encoding = match[1] if (match := _ENCODED.search(said)) else ""
         absent = {slot.lower() for slot in _ABSENT.findall(said)}
         for slot, file in _CURRENT.findall(said):
-            if slot.lower() in absent or not is_image(file):
+            if slot.lower() in absent or not is_image(file.strip()):
                 continue
-            names = [as_posix(one) for one in readings(file, encoding)]
+            names = [as_posix(one) for one in readings(file.strip(), encoding)]
             if disk := self._lying(path, names):
+                if _SUSPENDED.search(said):
+                    self._suspended.add(disk)
                 yield disk
             elif base := self._lying(path, [_DELTA.sub("", one) for one in names]):  # the present state isn't here
                 newest = next(places(str(PurePosixPath(path).parent), names[0]), names[0])
@@ -139,6 +147,8 @@ class Families:
         earlier = {id(one) for state in xml.everywhere(root, "Snapshot") for one in xml.everywhere(state, "Image")}
         for one in xml.everywhere(root, "Image"):
             if id(one) not in earlier and (attached := found.get(xml.attribute(one, "uuid"))) in self._known:
+                if any(xml.attribute(machine, "stateFile") for machine in xml.everywhere(root, "Machine")):
+                    self._suspended.add(attached)
                 yield attached
 
     def heads(self) -> list[str]:
@@ -162,6 +172,10 @@ class Families:
         """Return the other disks of the machine of ESXi, Workstation or VirtualBox that has this image as one."""
         found = (disks for disks in self._disks.values() if path in disks)
         return tuple(disk for disk in next(found, ()) if disk != path)
+
+    def is_suspended(self, ref: str) -> bool:
+        """Tell whether the machine that has this image as a disk was suspended when its files were copied."""
+        return not self._suspended.isdisjoint(self._described.get(ref, [ref]))
 
     def counts_instead(self, ref: str) -> str:
         """Return the image whose state of the same disk is the present one; empty: those of this machine are."""
@@ -187,7 +201,8 @@ class Families:
         return found
 
 
-_CONFIGURATIONS = {".vmx": Families._by_vmx, ".vbox": Families._by_vbox}
+# A template of ESXi has the same in a file of another name
+_CONFIGURATIONS = {".vmx": Families._by_vmx, ".vmtx": Families._by_vmx, ".vbox": Families._by_vbox}
 
 
 def _called_alike(files: list[str]) -> Iterator[str]:
@@ -210,6 +225,8 @@ def _seen(stored: Stored) -> _Seen:
         with suppress(LongshoreError):
             found = found._replace(identity=identity_of(stored, found.kind))
             found = found._replace(bases=bases_of(stored, found.kind))
+            if found.kind is Format.QCOW2:
+                found = found._replace(data=data_file_of(stored))
         _remembered[stored.identity] = found
     return _remembered[stored.identity]
 

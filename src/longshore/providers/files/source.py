@@ -178,6 +178,12 @@ def _aged(machine: Machine, families: Families) -> Machine:
             f"machines of their own here: {printable(', '.join(further))}."
         )
         machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
+    if families.is_suspended(machine.ref):
+        text = (
+            f"The machine of {printable(machine.ref)} was suspended when its files were copied: what it had in memory, "
+            "and hadn't written yet, isn't on its disks."
+        )
+        machine = replace(machine, file_doubts=(FileDoubt(Doubt.SUSPENDED, machine.name, text), *machine.file_doubts))
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
