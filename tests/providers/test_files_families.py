@@ -205,6 +205,26 @@ def test_the_present_state_that_a_vmx_names_and_that_is_gone_is_told_of_each_mac
             check(source, f"{name}/disk.vmdk")
 
 
+def test_an_image_whose_name_has_no_ending_is_told_and_so_is_its_base(tmp_path):
+    """Nova's are called disk, and Glance's by their ids."""
+    make_image(tmp_path / "base.qcow2", "qcow2")
+    overlay(tmp_path / "disk", "/var/lib/nova/base.qcow2")
+    make_image(tmp_path / "7c3d0f1e", "vhdx")
+    make_image(tmp_path / "raw", "raw")
+    (tmp_path / "README").write_text("none")
+    source = source_of(tmp_path)
+    found = {machine.ref: machine.unreadable_because for machine in source.machines()}
+    assert found == {
+        "disk": "disk is like an image (qcow2), and its name doesn't say that it is one.",
+        "7c3d0f1e": "7c3d0f1e is like an image (vhdx), and its name doesn't say that it is one.",
+    }
+    with pytest.raises(InvalidInput) as refused:
+        source.machine("7c3d0f1e")
+    assert refused.value.advice == "Give it a name that ends with .vhdx."
+    with pytest.raises(InvalidInput, match="that is in disk"):
+        check(source, "base.qcow2")
+
+
 def test_a_snapshot_of_libvirt_is_told_though_its_name_doesn_t_say_what_it_is(tmp_path):
     make_image(tmp_path / "vda.qcow2", "qcow2")
     overlay(tmp_path / "vda.before", "/var/lib/libvirt/images/vda.qcow2")

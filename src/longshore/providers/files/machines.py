@@ -1,7 +1,7 @@
 """The machines that a file describes: one or more in an OVF or a backup, or one of a loose image."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -86,6 +86,11 @@ def all_in(place: FilesPlace, path: str) -> Iterator[list[Description]]:
                     )
                 beside.open(name)  # which says why it can't be looked into
             refuse_unread(name)
+            if "." not in name and (suffix := _called_after(place, path)):
+                raise InvalidInput(
+                    f"{printable(name)} is like an image ({suffix}), and its name doesn't say that it is one.",
+                    advice=f"Give it a name that ends with .{suffix}.",
+                )
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
 
 
@@ -97,6 +102,24 @@ def is_archive(place: FilesPlace, path: str) -> bool:
     with suppress(LongshoreError), place.bundle(path) as bundle:
         return any(is_image(one) or one.lower().endswith(".ovf") for one in first_files(bundle.open(name)))
     return False
+
+
+def without_suffix(place: FilesPlace, files: Collection[str]) -> Iterator[str]:
+    """Yield those of the files that begin like an image, and whose names end with nothing that says so: Nova's disks,
+    Glance's images, libvirt's. In Trilio's backups documents tell what they are."""
+    backups = {path.parent for path in map(PurePosixPath, files) if path.name in trilio.OWN}
+    for path in files:
+        plain = "." not in PurePosixPath(path).name and not path.endswith("/")
+        if plain and backups.isdisjoint(PurePosixPath(path).parents) and _called_after(place, path):
+            yield path
+
+
+def _called_after(place: FilesPlace, path: str) -> str:
+    """Return how the name of a file like this one mostly ends, by its content; empty for what is like no image."""
+    with suppress(LongshoreError), place.bundle(path) as bundle:
+        kind = found_in(bundle.open(PurePosixPath(path).name))
+        return "vhd" if kind is Format.VHD else kind.value if kind is not Format.RAW else ""
+    return ""
 
 
 def refuse_unread(name: str) -> None:

@@ -17,7 +17,16 @@ from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import BACKUPS, DESCRIBED, all_in, described, file_of, is_archive, refuse_unread
+from longshore.providers.files.machines import (
+    BACKUPS,
+    DESCRIBED,
+    all_in,
+    described,
+    file_of,
+    is_archive,
+    refuse_unread,
+    without_suffix,
+)
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import FilesPlace, printable
@@ -168,7 +177,8 @@ class FilesSource(NeverRuns):
     def _families(self) -> Families:
         """Look which files there are. Raises NotFound, AccessDenied, InvalidInput."""
         files = self._place.files()
-        machines = [path for path in files if _is_machine(path) or is_archive(self._place, path)]
+        plain = set() if self._place.is_one() else set(without_suffix(self._place, files))
+        machines = [path for path in files if _is_machine(path) or path in plain or is_archive(self._place, path)]
         return Families(self._place if self._settings.is_local else None, files, machines)
 
 
