@@ -133,6 +133,7 @@ class HostFeatures:
     limits: tuple[str, ...] = ()  # what it, or a disk of it, may have at most or has in any case: "CPU at most 500 MHz"
     virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
     guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
+    managed_by: str = ""  # the product that has made it and looks after it, as the source calls that
 
 
 @dataclass(frozen=True, slots=True)
