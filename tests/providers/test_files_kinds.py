@@ -586,6 +586,16 @@ def test_a_disk_without_its_descriptor_is_told_to_be_one(tmp_path):
         source_of(tmp_path).by_reference("a-flat.vmdk")
 
 
+@pytest.mark.parametrize("subformat", ["twoGbMaxExtentSparse", "monolithicSparse"])
+def test_a_part_of_a_disk_without_its_descriptor_is_told_to_be_one(tmp_path, subformat):
+    make_image(tmp_path / "web.vmdk", "vmdk", f"subformat={subformat}")
+    if subformat == "monolithicSparse":  # as ESXi's deltas are
+        (tmp_path / "web-delta.vmdk").write_bytes(b"COWD" + (tmp_path / "web.vmdk").read_bytes()[4:])
+    (tmp_path / "web.vmdk").unlink()
+    (machine,) = source_of(tmp_path).machines()
+    assert machine.unreadable_because == f"{machine.ref} is a part of a disk, without the VMDK that describes it."
+
+
 def test_a_maker_on_windows_names_a_file_beside_its_ovf(tmp_path):
     data = make_image(tmp_path / "d.vmdk", "vmdk", "subformat=streamOptimized")
     (tmp_path / "a.ovf").write_bytes(ovf((".\\d.vmdk", (tmp_path / "d.vmdk").stat().st_size, SIZE, 0)))

@@ -79,6 +79,12 @@ def format_of(image: Stored, expected: Format | None) -> Format:
             advice="Copy that one beside it, or give this one a name that ends with .raw.",
             code="image-refused",
         )
+    if found is Format.VMDK and expected in (found, None) and not descriptor_of(image):
+        raise InvalidInput(
+            f"{image.name} is a part of a disk, without the VMDK that describes it.",
+            advice="Copy that one beside it, and all other parts.",
+            code="image-refused",
+        )
     if expected is not None and found is not expected:
         cut = " or it is cut off" if expected is Format.VHD else ""
         raise InvalidInput(
