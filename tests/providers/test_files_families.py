@@ -272,6 +272,39 @@ def test_the_present_state_is_the_one_that_is_named_by_a_template_or_without_quo
     assert doubts_of(source, "vm-000002.vmdk") == {Doubt.OLDER}
 
 
+def texts_of(source, ref):
+    return [doubt.text for doubt in source.machine(ref).file_doubts if doubt.kind is Doubt.UNUSED]
+
+
+def test_disks_that_a_vmx_names_and_that_are_elsewhere_are_told(tmp_path):
+    """The first disk that a machine has on a datastore is called as the machine is, on each of them."""
+    make_image(tmp_path / "web.vmdk", "vmdk")
+    (tmp_path / "web.vmx").write_text(
+        'scsi0:0.fileName = "web.vmdk"\nscsi0:1.fileName = "web_1.vmdk"\nide0:0.fileName = "tools.iso"\n'
+        'scsi0:2.fileName = "/vmfs/volumes/data/web/web.vmdk"\n'
+        'scsi0:3.fileName = "web_3.vmdk"\nscsi0:3.present = "FALSE"\n'
+    )
+    assert texts_of(source_of(tmp_path), "web.vmdk") == [
+        "web.vmdk is one of several disks of a machine, as its .vmx or .vbox says, and not all of them are here: "
+        "web_1.vmdk, /vmfs/volumes/data/web/web.vmdk."
+    ]
+
+
+def test_a_disk_that_a_vbox_names_and_that_is_elsewhere_is_told(tmp_path):
+    ids = snapshot_of_virtualbox(tmp_path)
+    vbox(tmp_path, ids, ids[0])
+    settings = tmp_path / "web.vbox"
+    other = uuid.UUID(int=9)
+    said = settings.read_text().replace(
+        "</HardDisks>", f'<HardDisk uuid="{{{other}}}" location="D:\\x\\data.vdi"/></HardDisks>'
+    )
+    settings.write_text(
+        said.replace("<Hardware><AttachedDevice>", f'<Hardware><AttachedDevice><Image uuid="{{{other}}}"/>')
+    )
+    (told,) = texts_of(source_of(tmp_path), "web.vmdk")
+    assert told.endswith("and not all of them are here: /x/data.vdi.")
+
+
 def suspended_vmx(directory):
     make_image(directory / "web.vmdk", "vmdk")
     (directory / "web.vmx").write_text(

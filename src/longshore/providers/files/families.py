@@ -54,6 +54,7 @@ class Families:
         self._bases: dict[str, set[str]] = {}  # of each image those that lie beside it, or above
         self._current: set[str] = set()
         self._disks: dict[str, tuple[str, ...]] = {}  # by each .vmx and .vbox
+        self._absent: dict[str, list[str]] = {}  # disks that each of those names, and that aren't here
         self._suspended: set[str] = set()  # disks of machines of which a part is in their memory's file
         self._described: dict[str, list[str]] = {}  # disks of machines that a document describes
         if place is None or len(files) < 2:
@@ -116,18 +117,24 @@ class Families:
         said = text.decode("utf-8", errors="surrogateescape")
         encoding = match[1] if (match := _ENCODED.search(said)) else ""
         absent = {slot.lower() for slot in _ABSENT.findall(said)}
+        here: set[str] = set()
         for slot, file in _CURRENT.findall(said):
             if slot.lower() in absent or not is_image(file.strip()):
                 continue
             names = [as_posix(one) for one in readings(file.strip(), encoding)]
-            if disk := self._lying(path, names):
+            disk = self._lying(path, names)
+            if disk and disk not in here:  # a disk on another datastore may be called alike
+                here.add(disk)
                 if _SUSPENDED.search(said):
                     self._suspended.add(disk)
                 yield disk
-            elif base := self._lying(path, [_DELTA.sub("", one) for one in names]):  # the present state isn't here
+            elif not disk and (base := self._lying(path, [_DELTA.sub("", one) for one in names])):
+                # The present state isn't here
                 newest = next(places(str(PurePosixPath(path).parent), names[0]), names[0])
                 older = {one for one in self._known if _DELTA.sub("", one) == base}
                 self._bases[newest] = self._bases.get(newest, set()) | older
+            else:
+                self._absent.setdefault(path, []).append(file.strip())
 
     def _by_vbox(self, path: str) -> Iterator[str]:
         """Yield the images that a machine of VirtualBox writes to, and note which others they are based on. Raises
@@ -146,7 +153,10 @@ class Families:
                 of_newer.add(found[xml.attribute(disk, "uuid")])
         earlier = {id(one) for state in xml.everywhere(root, "Snapshot") for one in xml.everywhere(state, "Image")}
         for one in xml.everywhere(root, "Image"):
-            if id(one) not in earlier and (attached := found.get(xml.attribute(one, "uuid"))) in self._known:
+            attached = found.get(xml.attribute(one, "uuid"), "") if id(one) not in earlier else ""
+            if attached and attached not in self._known:
+                self._absent.setdefault(path, []).append(attached)
+            elif attached:
                 if any(xml.attribute(machine, "stateFile") for machine in xml.everywhere(root, "Machine")):
                     self._suspended.add(attached)
                 yield attached
@@ -172,6 +182,11 @@ class Families:
         """Return the other disks of the machine of ESXi, Workstation or VirtualBox that has this image as one."""
         found = (disks for disks in self._disks.values() if path in disks)
         return tuple(disk for disk in next(found, ()) if disk != path)
+
+    def absent_disks(self, path: str) -> tuple[str, ...]:
+        """Return the disks that this machine has as well, and that aren't here, as it names them."""
+        of = (name for name, disks in self._disks.items() if path in disks)
+        return tuple(dict.fromkeys(disk for name in of for disk in self._absent.get(name, ())))
 
     def is_suspended(self, ref: str) -> bool:
         """Tell whether the machine that has this image as a disk was suspended when its files were copied."""

@@ -190,6 +190,12 @@ def _aged(machine: Machine, families: Families) -> Machine:
             f"machines of their own here: {printable(', '.join(further))}."
         )
         machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
+    if absent := families.absent_disks(machine.ref):
+        text = (
+            f"{printable(machine.ref)} is one of several disks of a machine, as its .vmx or .vbox says, and not all of "
+            f"them are here: {printable(', '.join(absent))}."
+        )
+        machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
     if families.is_suspended(machine.ref):
         text = (
             f"The machine of {printable(machine.ref)} was suspended when its files were copied: what it had in memory, "
