@@ -182,6 +182,22 @@ def test_a_name_that_the_guest_gives_another_device_is_not_taken(tmp_path, match
     assert "lan0" not in names_to_keep(guest, [NIC])
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda mac: mac.upper().replace(":", "-"),
+        lambda mac: f"{mac[:2]}{mac[3:5]}.{mac[6:8]}{mac[9:11]}.{mac[12:14]}{mac[15:]}",
+    ],
+    ids=["dashes", "dots"],
+)
+def test_an_address_that_is_written_otherwise_is_rewritten_too(tmp_path, spell):
+    path = f"{LINK_DIRECTORY}/10-own.link"
+    guest = guest_in(tmp_path, {path: f"[Match]\nMACAddress={spell(MAC)}\n\n[Link]\nName=lan0\n"})
+    assert keep_nic_names(guest, [MOVED]) == [f"{path} names the interfaces' new MAC addresses."]
+    assert spell(OTHER).lower() in guest.text(path)
+    assert links(guest) == ["10-own.link"]  # which names it, and no other may come before
+
+
 BY_PLACE = {
     "a link": (
         f"{LINK_DIRECTORY}/05-{{name}}.link",

@@ -36,6 +36,8 @@ _LARGEST_ETC = 64 << 10  # KiB
 # Of a guest whose interfaces aren't called by their slots: links to nothing, or other rules, in the place of systemd's
 _OTHER_NAMING = {"99-default.link", "80-net-setup-link.rules", "80-net-name-slot.rules"}
 _BY_HARDWARE = re.compile(r"en(?:o\d|s\d|p\d+s\d|x[0-9a-f]{12})\w*")
+# A MAC address with dashes or dots, as systemd and NetworkManager take it too
+_MAC = re.compile(r"(?<![0-9a-f.-])(?:(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})(?![0-9a-f.-])")
 _COUNTED = re.compile(r"eth\d+")
 _PLACE = re.compile(r"enp(\d+)s(\d+)")  # bus and device, decimal
 # A rule of udev that names an interface by its place, as those that YaST writes "by bus ID"
@@ -222,7 +224,9 @@ def _words_of_etc(guest: Guest) -> set[str]:
 
 
 def _texts(guest: Guest, configuration: Mapping[str, str]) -> str:
-    return "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+    """Return them in small letters, with all MAC addresses written with colons."""
+    texts = "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+    return _MAC.sub(lambda found: ":".join(re.findall("[0-9a-f]{2}", found[0])), texts)
 
 
 def _addresses(texts: str) -> set[str]:
@@ -262,7 +266,8 @@ def _keep_by_rule(guest: Guest, nic: NicName, name: str) -> str:
 def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
     """Rewrite files that say an interface's old MAC address (HWADDR=, match: macaddress:) to the new one. Yields a
     sentence for each."""
-    moved = {nic.old_mac: nic.mac for nic in nics if _has_moved(nic)}
+    pairs = (zip(_spellings(nic.old_mac), _spellings(nic.mac), strict=True) for nic in nics if _has_moved(nic))
+    moved = {old: new for pair in pairs for old, new in pair}
     if not moved:
         return
     pattern = re.compile("|".join(re.escape(mac) for mac in moved), re.IGNORECASE)
@@ -272,6 +277,12 @@ def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
             # Over the old one, which keeps its owner, mode and label: NetworkManager reads no file of others
             guest.files.write(path, new.encode())
             yield f"{path} names the interfaces' new MAC addresses."
+
+
+def _spellings(mac: str) -> tuple[str, str, str]:
+    """Return how files may write a MAC address: with colons, dashes or dots."""
+    digits = mac.replace(":", "")
+    return mac, mac.replace(":", "-"), ".".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def _has_moved(nic: NicName) -> bool:
