@@ -194,6 +194,7 @@ ODDITIES: dict[str, Change] = {
         config__extraConfig=[vim.option.OptionValue(key="guestinfo.userdata", value="c2VjcmV0")],
         config__vAppConfig=fill(vim.vApp.VmConfigInfo(ovfEnvironmentTransport=["iso"])),
     ),
+    "managed": _set(config__managedBy=vim.ext.ManagedByInfo(extensionKey="com.vmware.vim.eam", type="cluster-agent")),
     "latency sensitive": _set(config__latencySensitivity=vim.LatencySensitivity(level="high")),
     "memory reserved": _set(config__memoryReservationLockedToMax=True),
     "limits": _set(config__cpuAllocation=vim.ResourceAllocationInfo(limit=500, reservation=100)),

@@ -143,7 +143,9 @@ def test_entries_whose_options_grub_has(tmp_path, menu):
     assert names_by_hardware(guest_in(tmp_path, tree)) == ("/dev/sda3",)
 
 
-@pytest.mark.parametrize(("default", "kernel"), [("it-6.12*", "6.12"), ("it-6.9.conf", "6.9")])
+@pytest.mark.parametrize(
+    ("default", "kernel"), [("it-6.12*", "6.12"), ("it-6.9.conf", "6.9"), ("it-6.9", "6.9"), ("IT-6.9.conf", "6.9")]
+)
 def test_systemd_boot(tmp_path, default, kernel):
     tree = {"/boot/efi/loader/loader.conf": f"timeout 3\ndefault {default}\n"}
     for each in ("6.12", "6.9"):
@@ -151,6 +153,27 @@ def test_systemd_boot(tmp_path, default, kernel):
         tree[f"/boot/efi/it/{each}/initrd"] = "x"
     found = default_entry(guest_in(tmp_path, tree))
     assert (found.initramfs, found.sure) == (f"/boot/efi/it/{kernel}/initrd", True)
+
+
+def test_an_entry_of_systemd_boot_is_known_by_its_name_however_many_tries_it_has_left(tmp_path):
+    tree = {"/boot/efi/loader/loader.conf": "default it-6.9.conf\n", "/boot/efi/it/initrd": "x"}
+    tree["/boot/efi/loader/entries/it-6.9+2-1.conf"] = "linux /it/linux\ninitrd /it/initrd\n"
+    tree["/boot/efi/loader/entries/it-6.12.conf"] = "linux /it/linux\ninitrd /it/initrd\noptions newer\n"
+    found = default_entry(guest_in(tmp_path, tree))
+    assert (found.initramfs, found.options, found.sure) == ("/boot/efi/it/initrd", "", True)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"/boot/initramfs-6.8.img": "x"},
+        {"/efi/loader/entries/it.conf": "linux /it/linux\ninitrd /it/initrd\n", "/efi/it/initrd": "x"},
+    ],
+    ids=["initramfs", "entry"],
+)
+def test_beside_a_unified_kernel_an_initramfs_is_a_guess(tmp_path, beside):
+    assert default_entry(guest_in(tmp_path, beside)).sure
+    assert not default_entry(guest_in(tmp_path, {**beside, "/efi/EFI/Linux/it-6.9.efi": "MZ"})).sure
 
 
 @pytest.mark.parametrize("more", ["   \n", "grub_class \n", "# \n", "options\n", "\t\n", "initrd \n"])

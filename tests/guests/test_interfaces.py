@@ -182,6 +182,51 @@ def test_a_name_that_the_guest_gives_another_device_is_not_taken(tmp_path, match
     assert "lan0" not in names_to_keep(guest, [NIC])
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda mac: mac.upper().replace(":", "-"),
+        lambda mac: f"{mac[:2]}{mac[3:5]}.{mac[6:8]}{mac[9:11]}.{mac[12:14]}{mac[15:]}",
+    ],
+    ids=["dashes", "dots"],
+)
+def test_an_address_that_is_written_otherwise_is_rewritten_too(tmp_path, spell):
+    path = f"{LINK_DIRECTORY}/10-own.link"
+    guest = guest_in(tmp_path, {path: f"[Match]\nMACAddress={spell(MAC)}\n\n[Link]\nName=lan0\n"})
+    assert keep_nic_names(guest, [MOVED]) == [f"{path} names the interfaces' new MAC addresses."]
+    assert spell(OTHER).lower() in guest.text(path)
+    assert links(guest) == ["10-own.link"]  # which names it, and no other may come before
+
+
+BY_PLACE = {
+    "a link": (
+        f"{LINK_DIRECTORY}/05-{{name}}.link",
+        "[Match]\nPath=pci-{place}\n\n[Link]\nName={name}\n",
+    ),
+    "a rule of YaST": (
+        "/etc/udev/rules.d/70-{name}.rules",
+        'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", KERNELS=="{place}", ATTR{{type}}=="1", NAME="{name}"\n',
+    ),
+    "a rule by path": (
+        "/etc/udev/rules.d/70-{name}.rules",
+        'SUBSYSTEM=="net", ACTION=="add", ENV{{ID_PATH}}=="pci-{place}", NAME="{name}"\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BY_PLACE)
+def test_several_names_that_the_guest_gives_by_place_are_kept(tmp_path, what):
+    path, text = BY_PLACE[what]
+    nics = [NIC, NicName(OTHER, "ens224", ("eno50332184", "enp19s0"), kernel_name="eth1")]
+    places = {"lan": "0000:0b:00.0", "wan": "0000:13:00.0"}
+    files = {path.format(name=name): text.format(name=name, place=place) for name, place in places.items()}
+    guest = guest_in(tmp_path, {**files, "/etc/network/interfaces": "auto lan\nauto wan\n"})
+    assert names_to_keep(guest, nics) == {"lan", "wan"}
+    said = " ".join(keep_nic_names(guest, nics))
+    assert f"{NIC.mac} keeps its name lan" in said
+    assert f"{OTHER} keeps its name wan" in said
+
+
 def test_files_with_names_in_another_encoding_are_no_hindrance(tmp_path):
     guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface enp11s0 inet dhcp\n"})
     with open(os.fsencode(tmp_path) + b"/etc/network/M\xfcller", "w") as file:

@@ -114,6 +114,17 @@ def test_notes_of_changed_blocks_are_no_machine(tmp_path):
     assert [machine.ref for machine in source_of(tmp_path).machines()] == ["vm.vmdk"]
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_the_file_of_a_qcow2_s_data_is_a_machine_only_where_it_is_a_raw_disk(tmp_path, raw):
+    """Else its clusters lie in the order in which they were written."""
+    make_image(tmp_path / "disk", "raw")
+    said = f"data_file={tmp_path / 'web.raw'},data_file_raw={'on' if raw else 'off'}"
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", "-o", said, tmp_path / "disk", tmp_path / "web.qcow2")
+    source = source_of(tmp_path)
+    assert [machine.ref for machine in source.machines()] == ["web.qcow2", *(["web.raw"] if raw else [])]
+    assert doubts_of(source, "web.raw") == (set() if raw else {Doubt.OLDER})
+
+
 def overlay(path, base, kind="qcow2"):
     qemu_img("create", "-u", "-f", kind, "-F", kind, "-b", base, path, SIZE)
 
@@ -194,6 +205,26 @@ def test_the_present_state_that_a_vmx_names_and_that_is_gone_is_told_of_each_mac
             check(source, f"{name}/disk.vmdk")
 
 
+def test_an_image_whose_name_has_no_ending_is_told_and_so_is_its_base(tmp_path):
+    """Nova's are called disk, and Glance's by their ids."""
+    make_image(tmp_path / "base.qcow2", "qcow2")
+    overlay(tmp_path / "disk", "/var/lib/nova/base.qcow2")
+    make_image(tmp_path / "7c3d0f1e", "vhdx")
+    make_image(tmp_path / "raw", "raw")
+    (tmp_path / "README").write_text("none")
+    source = source_of(tmp_path)
+    found = {machine.ref: machine.unreadable_because for machine in source.machines()}
+    assert found == {
+        "disk": "disk is like an image (qcow2), and its name doesn't say that it is one.",
+        "7c3d0f1e": "7c3d0f1e is like an image (vhdx), and its name doesn't say that it is one.",
+    }
+    with pytest.raises(InvalidInput) as refused:
+        source.machine("7c3d0f1e")
+    assert refused.value.advice == "Give it a name that ends with .vhdx."
+    with pytest.raises(InvalidInput, match="that is in disk"):
+        check(source, "base.qcow2")
+
+
 def test_a_snapshot_of_libvirt_is_told_though_its_name_doesn_t_say_what_it_is(tmp_path):
     make_image(tmp_path / "vda.qcow2", "qcow2")
     overlay(tmp_path / "vda.before", "/var/lib/libvirt/images/vda.qcow2")
@@ -226,6 +257,83 @@ def test_the_base_of_an_overlay_that_is_packed_is_no_machine(tmp_path, how):
     (machine,) = source.machines()
     assert machine.ref == f"web-1.qcow2.{how}" and machine.unreadable
     assert doubts_of(source, "web.qcow2") == {Doubt.OLDER}
+
+
+@pytest.mark.parametrize(
+    ("name", "quote"), [("vm.vmx", '"'), ("vm.vmtx", '"'), ("vm.vmx", "")], ids=["machine", "template", "by hand"]
+)
+def test_the_present_state_is_the_one_that_is_named_by_a_template_or_without_quotes_too(tmp_path, name, quote):
+    make_image(tmp_path / "vm.vmdk", "vmdk", "subformat=monolithicFlat")
+    for number in (1, 2):
+        qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", tmp_path / "vm.vmdk", tmp_path / f"vm-00000{number}.vmdk")
+    (tmp_path / name).write_text(f"scsi0:0.fileName = {quote}vm-000001.vmdk{quote}\r\n")
+    source = source_of(tmp_path)
+    assert doubts_of(source, "vm-000001.vmdk") == set()
+    assert doubts_of(source, "vm-000002.vmdk") == {Doubt.OLDER}
+
+
+def texts_of(source, ref):
+    return [doubt.text for doubt in source.machine(ref).file_doubts if doubt.kind is Doubt.UNUSED]
+
+
+def test_disks_that_a_vmx_names_and_that_are_elsewhere_are_told(tmp_path):
+    """The first disk that a machine has on a datastore is called as the machine is, on each of them."""
+    make_image(tmp_path / "web.vmdk", "vmdk")
+    (tmp_path / "web.vmx").write_text(
+        'scsi0:0.fileName = "web.vmdk"\nscsi0:1.fileName = "web_1.vmdk"\nide0:0.fileName = "tools.iso"\n'
+        'scsi0:2.fileName = "/vmfs/volumes/data/web/web.vmdk"\n'
+        'scsi0:3.fileName = "web_3.vmdk"\nscsi0:3.present = "FALSE"\n'
+    )
+    assert texts_of(source_of(tmp_path), "web.vmdk") == [
+        "web.vmdk is one of several disks of a machine, as its .vmx or .vbox says, and not all of them are here: "
+        "web_1.vmdk, /vmfs/volumes/data/web/web.vmdk."
+    ]
+
+
+def test_a_disk_that_a_vbox_names_and_that_is_elsewhere_is_told(tmp_path):
+    ids = snapshot_of_virtualbox(tmp_path)
+    vbox(tmp_path, ids, ids[0])
+    settings = tmp_path / "web.vbox"
+    other = uuid.UUID(int=9)
+    said = settings.read_text().replace(
+        "</HardDisks>", f'<HardDisk uuid="{{{other}}}" location="D:\\x\\data.vdi"/></HardDisks>'
+    )
+    settings.write_text(
+        said.replace("<Hardware><AttachedDevice>", f'<Hardware><AttachedDevice><Image uuid="{{{other}}}"/>')
+    )
+    (told,) = texts_of(source_of(tmp_path), "web.vmdk")
+    assert told.endswith("and not all of them are here: /x/data.vdi.")
+
+
+def suspended_vmx(directory):
+    make_image(directory / "web.vmdk", "vmdk")
+    (directory / "web.vmx").write_text(
+        'scsi0:0.fileName = "web.vmdk"\ncheckpoint.vmState.readOnly = "FALSE"\ncheckpoint.vmState = "web-1a2b.vmss"\n'
+    )
+
+
+def suspended_vbox(directory):
+    ids = snapshot_of_virtualbox(directory)
+    vbox(directory, ids, ids[0])
+    settings = directory / "web.vbox"
+    settings.write_text(settings.read_text().replace("<Machine>", '<Machine stateFile="Snapshots/2026.sav">'))
+
+
+@pytest.mark.parametrize("make", [suspended_vmx, suspended_vbox])
+def test_a_machine_that_was_suspended_is_told_and_refused_until_that_is_accepted(tmp_path, make):
+    make(tmp_path)
+    source = source_of(tmp_path)
+    assert doubts_of(source, "web.vmdk") == {Doubt.SUSPENDED}
+    with pytest.raises(InvalidInput, match="was suspended when its files were copied") as refused:
+        check(source, "web.vmdk")
+    assert refused.value.code == "file-machine-suspended"
+    check(source, "web.vmdk", "file-machine-suspended")
+
+
+def test_a_machine_that_was_resumed_is_no_suspended_one(tmp_path):
+    make_image(tmp_path / "web.vmdk", "vmdk")
+    (tmp_path / "web.vmx").write_text('checkpoint.vmState = ""\nscsi0:0.fileName = "web.vmdk"\n')
+    assert doubts_of(source_of(tmp_path), "web.vmdk") == set()
 
 
 def test_an_ovf_that_names_an_older_state_than_the_vmx_beside_it_is_told(tmp_path):

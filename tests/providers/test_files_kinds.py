@@ -346,6 +346,39 @@ def test_an_archive_of_another_kind_is_read_too(tmp_path, how):
     assert disks_of(source, "a.ova") == contents
 
 
+@pytest.mark.parametrize(
+    ("name", "mode"), [("web.tar.gz", "w:gz"), ("web.tgz", "w:gz"), ("web.tar.xz", "w:xz"), ("web.tar", "w:")]
+)
+def test_a_disk_in_an_archive_as_clouds_export_it_is_read(tmp_path, name, mode):
+    """Google's has one file, disk.raw."""
+    (tmp_path / "out").mkdir()
+    data = make_image(tmp_path / "disk.raw", "raw")
+    with tarfile.open(tmp_path / "out" / name, mode, format=tarfile.GNU_FORMAT) as archive:
+        archive.add(tmp_path / "disk.raw", "disk.raw")
+    for url in (tmp_path / "out", tmp_path / "out" / name):
+        source = source_of(url)
+        assert source.check()["machines"] == "1"
+        assert [machine.ref for machine in source.machines()] == [name]
+        assert disks_of(source, "web") == [data]
+    (tmp_path / "out" / name).write_bytes((tmp_path / "out" / name).read_bytes()[: 200 << 10])
+    (machine,) = source_of(tmp_path / "out").machines()
+    assert "cut off" in machine.unreadable_because
+
+
+def test_an_archive_of_several_disks_needs_an_ovf_and_one_of_other_files_is_no_machine(tmp_path):
+    make_image(tmp_path / ".a.vmdk", "vmdk")
+    disk = (tmp_path / ".a.vmdk").read_bytes()
+    files = {"a.vmdk": disk, "b.vmdk": disk}
+    pack(tmp_path / "two.tar", files)
+    said = ovf(*((name, len(data), SIZE, n) for n, (name, data) in enumerate(files.items())))
+    pack(tmp_path / "web.tar", {"web.ovf": said, **files})
+    pack(tmp_path / "logs.tar", {"messages": b"x", "a.vmdk.log": b"y"})
+    found = {machine.ref: machine for machine in source_of(tmp_path).machines()}
+    assert set(found) == {"two.tar", "web.tar"}
+    assert "has 2 images and no OVF" in found["two.tar"].unreadable_because
+    assert (found["web.tar"].name, len(found["web.tar"].disks)) == ("web01", 2)
+
+
 def test_a_zip_that_lies_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.ova", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../a.ovf", b"x" * 1000)
@@ -551,6 +584,16 @@ def test_a_disk_without_its_descriptor_is_told_to_be_one(tmp_path):
     make_image(tmp_path / "a-flat.vmdk", "raw")
     with pytest.raises(InvalidInput, match="a disk without the VMDK that describes it"):
         source_of(tmp_path).by_reference("a-flat.vmdk")
+
+
+@pytest.mark.parametrize("subformat", ["twoGbMaxExtentSparse", "monolithicSparse"])
+def test_a_part_of_a_disk_without_its_descriptor_is_told_to_be_one(tmp_path, subformat):
+    make_image(tmp_path / "web.vmdk", "vmdk", f"subformat={subformat}")
+    if subformat == "monolithicSparse":  # as ESXi's deltas are
+        (tmp_path / "web-delta.vmdk").write_bytes(b"COWD" + (tmp_path / "web.vmdk").read_bytes()[4:])
+    (tmp_path / "web.vmdk").unlink()
+    (machine,) = source_of(tmp_path).machines()
+    assert machine.unreadable_because == f"{machine.ref} is a part of a disk, without the VMDK that describes it."
 
 
 def test_a_maker_on_windows_names_a_file_beside_its_ovf(tmp_path):

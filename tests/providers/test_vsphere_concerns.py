@@ -44,6 +44,7 @@ FOUND = [
     ("ballooning", COLD, {"ballooning": "warning"}),
     ("guest settings", COLD, {"guest-settings-left": "warning"}),
     ("latency sensitive", COLD, {"latency-sensitive": "warning"}),
+    ("managed", COLD, {"machine-managed": "warning"}),
     ("memory reserved", COLD, {"memory-reserved": "information"}),
     ("limits", COLD, {"limits-left": "information"}),
     ("limit of a disk", COLD, {"limits-left": "information"}),

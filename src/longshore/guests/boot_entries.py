@@ -28,6 +28,7 @@ _PART = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|(\\.)|([^'"\\]+)""")
 _INITRD = re.compile(r"initrd(?:efi|16)?")
 _LINUX = re.compile(r"linux(?:efi|16)?")
 _LONGEST_NUMBER = 4  # digits
+_TRIES = re.compile(r"\+\d+(?:-\d+)?$")  # that an entry has left, behind its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +284,12 @@ def _by_specification_alone(guest: Guest) -> BootEntry | None:
         environment = _environment(guest, _MENUS[0])
         wanted = environment.get("saved_entry", "")
         if pattern := _of_systemd_boot(guest, place):
-            chosen = next((c for c in choices if fnmatchcase(f"{c.id}.conf", pattern)), None)
+            chosen = next((c for c in choices if _is_called(c, pattern)), None)
         else:
             chosen = _chosen(choices, wanted or "0")
         entry = None if chosen is None else _entry(guest, chosen, environment)
         if entry is not None:
-            return entry
+            return replace(entry, sure=bool(pattern) or not _has_unified_kernel(guest))
         usual = [c for c in choices if not any(word in c.id for word in _NOT_FOR_BOOT)]
         others = (found for c in usual if (found := _entry(guest, c, environment)) is not None)
         if (other := next(others, None)) is not None:
@@ -303,6 +304,17 @@ def _of_systemd_boot(guest: Guest, place: str) -> str:
     return found[1] if found else ""
 
 
+def _is_called(choice: _Choice, pattern: str) -> bool:
+    """Tell whether a pattern of systemd-boot means an entry: with .conf or without, as its releases have it."""
+    name = _TRIES.sub("", choice.id).lower()
+    return any(fnmatchcase(one, pattern.lower()) for one in (name, f"{name}.conf"))
+
+
+def _has_unified_kernel(guest: Guest) -> bool:
+    """Tell whether there are kernels that have their initramfs in one file with them, which systemd-boot finds."""
+    return any(name.endswith(".efi") for place in ("/boot", *_EFI) for name in guest.names_in(f"{place}/EFI/Linux"))
+
+
 def _newest(guest: Guest) -> BootEntry | None:
     """Return the entry of the newest kernel: a guess, unless there is only one."""
     fit = [
@@ -310,4 +322,5 @@ def _newest(guest: Guest) -> BootEntry | None:
         for name in guest.names_in("/boot")
         if INITRAMFS.match(name) and not any(word in name for word in _NOT_FOR_BOOT)
     ]
-    return BootEntry(f"/boot/{newest_first(fit)[0]}", sure=len(fit) == 1) if fit else None
+    alone = len(fit) == 1 and not _has_unified_kernel(guest)
+    return BootEntry(f"/boot/{newest_first(fit)[0]}", sure=alone) if fit else None

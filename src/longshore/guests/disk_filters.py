@@ -15,6 +15,7 @@ from longshore.guests.fstab import is_by_hardware
 DEVICES_FILE = "/etc/lvm/devices/system.devices"
 _LVM = ("/etc/lvm/lvm.conf", "/etc/lvm/lvmlocal.conf")
 _ARRAYS = ("/etc/mdadm.conf", "/etc/mdadm/mdadm.conf")
+_ALIAS = re.compile(r"(?m)^[^#!\n]*\balias[ \t]+\"?([\w.-]+)")
 _FILTER = re.compile(r"""(?m)^[ \t]*(?:global_)?filter[ \t]*=[ \t]*(\[(?:"[^"\n]*"|[^\]"])*\]|"[^"\n]*")""")
 _PATTERN = re.compile(r'"([ar])(.)([^"\n]*)\2"')  # r|.*| refuses all that none before it has accepted
 _ALL = (".*", ".*/", "", "/.*/", "/dev/.*", ".")
@@ -77,6 +78,13 @@ def listed_disks(guest: Guest) -> Iterator[str]:
             yield from _likeliest(map(_name, scanned))
         for members in re.findall(r"(?mi)^ARRAY\b[^\n]*\bdevices=(\S+)", text):
             yield from filter(_is_elsewhere, map(_name, members.split(",")))
+
+
+def multipath_names(guest: Guest) -> re.Pattern[str]:
+    """Return a pattern of the names that multipath's configuration gives disks by their WWIDs, which other hardware's
+    disks don't have, and their partitions."""
+    names = "|".join(map(re.escape, _ALIAS.findall(guest.settings("/etc/multipath.conf"))))
+    return re.compile(rf"/dev/mapper/(?:{names})(?:-?p(?:art)?)?\d*" if names else "(?!)")
 
 
 def known_by_hardware(guest: Guest) -> tuple[str, ...]:

@@ -36,7 +36,15 @@ _LARGEST_ETC = 64 << 10  # KiB
 # Of a guest whose interfaces aren't called by their slots: links to nothing, or other rules, in the place of systemd's
 _OTHER_NAMING = {"99-default.link", "80-net-setup-link.rules", "80-net-name-slot.rules"}
 _BY_HARDWARE = re.compile(r"en(?:o\d|s\d|p\d+s\d|x[0-9a-f]{12})\w*")
+# A MAC address with dashes or dots, as systemd and NetworkManager take it too
+_MAC = re.compile(r"(?<![0-9a-f.-])(?:(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})(?![0-9a-f.-])")
 _COUNTED = re.compile(r"eth\d+")
+_PLACE = re.compile(r"enp(\d+)s(\d+)")  # bus and device, decimal
+# A rule of udev that names an interface by its place, as those that YaST writes "by bus ID"
+_RULE_NAMES = re.compile(r'\bNAME[ \t]*:?=[ \t]*"([\w.-]+)"')
+_RULE_PLACE = re.compile(
+    r'\b(?:KERNELS|ENV\{ID_PATH\})[ \t]*==[ \t]*"(?:pci-)?([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.\d)"'
+)
 _NAMES_OFF = re.compile(r"(?:^|\s)net\.ifnames=0(?:\s|$)")
 # Where a configuration says of which hardware its adapters are: in netplan, networkd and NetworkManager
 _MATCHED = (
@@ -117,13 +125,12 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     alone: it can't be given a name that the kernel gives out.
     """
     configuration, by_slot = network_configuration(guest), _has_links(guest)
-    if by_slot and len(nics) == 1 and (own := _by_own_links(configuration, nics[0])):
-        return {nics[0]: own}
+    own = _own_names(configuration, _rules(guest), nics, by_slot=by_slot)
     words = _words(configuration)
     found = dict.fromkeys(nics, "")
     for nic in nics:
         candidates = (nic.name, *nic.others, *(() if by_slot else (nic.kernel_name,)))
-        found[nic] = next((name for name in candidates if name and name in words), "")
+        found[nic] = own.get(nic) or next((name for name in candidates if name and name in words), "")
     if by_slot and not any(found.values()) and (_are_counted(guest) or {nic.kernel_name for nic in nics} & words):
         return found
     bound = _addresses(_texts(guest, configuration))
@@ -148,12 +155,35 @@ def _all_names(nics: Sequence[NicName]) -> set[str]:
     return {name for nic in nics for name in nic.names}
 
 
-def _by_own_links(configuration: Mapping[str, str], nic: NicName) -> str:
-    """Return the name that a guest's one link file gives this interface by what it no longer has: driver, slot or old
-    name; "" when there is none such, or there are several."""
+def _own_names(
+    configuration: Mapping[str, str], rules: Mapping[str, str], nics: Sequence[NicName], *, by_slot: bool
+) -> dict[NicName, str]:
+    """Return the names that a guest's own link files and rules give interfaces by what they no longer have: place,
+    driver or old name. Of several interfaces the place alone tells them apart."""
     texts = [text for path, text in configuration.items() if path.endswith(".link") and "MACAddress" not in text]
-    found = {said["Name"] for said in map(_settings, texts) if "Name" in said and _meant(said, nic)}
-    return found.pop() if len(found) == 1 else ""
+    told = [said for text in rules.values() for said in _of_rules(text)]
+    if by_slot:  # under systemd, which reads link files; a name that the kernel gives out can't be given there
+        told = [said for said in (*told, *map(_settings, texts)) if not _COUNTED.fullmatch(said.get("Name", ""))]
+    found = {}
+    for nic in nics:
+        meant = _meant if len(nics) == 1 else _is_in_its_place
+        names = {said["Name"] for said in told if "Name" in said and meant(said, nic)}
+        if len(names) == 1:
+            found[nic] = names.pop()
+    return found
+
+
+def _of_rules(text: str) -> Iterator[dict[str, str]]:
+    """Yield what rules of udev say of interfaces, as a link file would."""
+    for rule in text.replace("\\\n", " ").splitlines():
+        name, place = _RULE_NAMES.search(rule), _RULE_PLACE.search(rule)
+        if '"net"' in rule and not rule.lstrip().startswith("#") and name and place:
+            yield {"Name": name[1], "Path": f"pci-{place[1]}"}
+
+
+def _is_in_its_place(said: Mapping[str, str], nic: NicName) -> bool:
+    places = (f"pci-0000:{int(at[1]):02x}:{int(at[2]):02x}.0" for one in nic.others if (at := _PLACE.fullmatch(one)))
+    return any(fnmatchcase(place, said.get("Path", "")) for place in places)
 
 
 def _settings(link: str) -> dict[str, str]:
@@ -194,7 +224,9 @@ def _words_of_etc(guest: Guest) -> set[str]:
 
 
 def _texts(guest: Guest, configuration: Mapping[str, str]) -> str:
-    return "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+    """Return them in small letters, with all MAC addresses written with colons."""
+    texts = "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+    return _MAC.sub(lambda found: ":".join(re.findall("[0-9a-f]{2}", found[0])), texts)
 
 
 def _addresses(texts: str) -> set[str]:
@@ -234,7 +266,8 @@ def _keep_by_rule(guest: Guest, nic: NicName, name: str) -> str:
 def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
     """Rewrite files that say an interface's old MAC address (HWADDR=, match: macaddress:) to the new one. Yields a
     sentence for each."""
-    moved = {nic.old_mac: nic.mac for nic in nics if _has_moved(nic)}
+    pairs = (zip(_spellings(nic.old_mac), _spellings(nic.mac), strict=True) for nic in nics if _has_moved(nic))
+    moved = {old: new for pair in pairs for old, new in pair}
     if not moved:
         return
     pattern = re.compile("|".join(re.escape(mac) for mac in moved), re.IGNORECASE)
@@ -244,6 +277,12 @@ def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
             # Over the old one, which keeps its owner, mode and label: NetworkManager reads no file of others
             guest.files.write(path, new.encode())
             yield f"{path} names the interfaces' new MAC addresses."
+
+
+def _spellings(mac: str) -> tuple[str, str, str]:
+    """Return how files may write a MAC address: with colons, dashes or dots."""
+    digits = mac.replace(":", "")
+    return mac, mac.replace(":", "-"), ".".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def _has_moved(nic: NicName) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import INITRAMFS, default_entry
-from longshore.guests.disk_filters import listed_disks
+from longshore.guests.disk_filters import listed_disks, multipath_names
 from longshore.guests.fstab import crypttab, fstab, is_by_hardware, mount_units, of_command_line
 from longshore.guests.initramfs import LARGEST_PACKED, NotAnInitramfs, file_names
 from longshore.model.hardware import BootDrivers
@@ -115,4 +115,7 @@ def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]
     named = list(of_command_line(options))
     lines = (*fstab(guest), *crypttab(guest), *mount_units(guest))
     named += [(device, line.needed) for line in lines if line.at_boot for device in line.devices]
-    yield from ((device, needed) for device, needed in named if is_by_hardware(device))
+    aliases = multipath_names(guest)
+    yield from (
+        (device, needed) for device, needed in named if is_by_hardware(device) or aliases.fullmatch(device) is not None
+    )

@@ -133,6 +133,7 @@ class HostFeatures:
     limits: tuple[str, ...] = ()  # what it, or a disk of it, may have at most or has in any case: "CPU at most 500 MHz"
     virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
     guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
+    managed_by: str = ""  # the product that has made it and looks after it, as the source calls that
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ class Doubt(StrEnum):
     MANIFEST = "file-manifest-differs"  # a disk's bytes aren't those that were exported
     SECTORS = "file-sectors"  # a disk's partitions count in sectors of another size than a volume has
     OLDER = "file-older-state"  # a newer state of the same disk lies beside it
+    SUSPENDED = "file-machine-suspended"  # a part of the machine's state was in its memory
     CLAIM = "file-claim-differs"  # a description says of a file what isn't so, and the file tells otherwise by itself
     UNUSED = "file-unused"  # an image in the package that no disk of a machine is
     UNKNOWN = "file-part-unknown"  # a part of the description that isn't understood
@@ -209,7 +211,7 @@ class Doubt(StrEnum):
     @property
     def stops(self) -> bool:
         """Tell whether nothing is moved until the user accepts it."""
-        return self in (Doubt.MISSING, Doubt.MANIFEST, Doubt.SECTORS, Doubt.OLDER)
+        return self in (Doubt.MISSING, Doubt.MANIFEST, Doubt.SECTORS, Doubt.OLDER, Doubt.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)

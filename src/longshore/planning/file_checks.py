@@ -32,6 +32,13 @@ FILE_OLDER_STATE = blocker(
     "Name the newer one; longshore machine list shows it.",
     acceptable=True,
 )
+FILE_MACHINE_SUSPENDED = blocker(
+    "file-machine-suspended",
+    "The machine was suspended when its files were copied: what it had in memory isn't on its disks, as after a power "
+    "failure.",
+    "Resume the machine where it ran, shut its guest down, and copy its files again.",
+    acceptable=True,
+)
 FILE_CLAIM_DIFFERS = warning(
     "file-claim-differs",
     "An OVF, a manifest or an image's own header says what its files contradict. The files count.",
@@ -63,8 +70,8 @@ FILE_LEFT_BEHIND = information(
 _KINDS = {
     kind.code: kind
     for kind in (
-        *(FILE_BYTES_MISSING, FILE_MANIFEST_DIFFERS, FILE_SECTORS, FILE_OLDER_STATE, FILE_CLAIM_DIFFERS, FILE_UNUSED),
-        *(FILE_PART_UNKNOWN, FILE_NOT_SAID, FILE_DISK_EMPTY, FILE_LEFT_BEHIND),
+        *(FILE_BYTES_MISSING, FILE_MANIFEST_DIFFERS, FILE_SECTORS, FILE_OLDER_STATE, FILE_MACHINE_SUSPENDED),
+        *(FILE_CLAIM_DIFFERS, FILE_UNUSED, FILE_PART_UNKNOWN, FILE_NOT_SAID, FILE_DISK_EMPTY, FILE_LEFT_BEHIND),
     )
 }
 

@@ -99,6 +99,12 @@ VIRTUALIZES = warning(
     "Windows' virtualization-based security. A server has it only where the target's compute nodes hand it on.",
     "Ask the target's operator whether they do (nested KVM), or try it in a dry run.",
 )
+MACHINE_MANAGED = warning(
+    "machine-managed",
+    "Another product has made the machine and looks after it: vSphere's own cluster services (vCLS), NSX, Cloud "
+    "Director and others. It may start the machine again, make it anew, or miss it.",
+    "Leave vSphere's own machines where they are. Of others see first what their product says when they are off.",
+)
 CPU_HOT_ADD = information(
     "cpu-hot-add",
     "Processors can be added to the machine while it runs. A server gets more by a resize, which restarts it.",
@@ -234,6 +240,8 @@ def _host_features(machine: Machine) -> Iterator[Concern]:
         yield HOST_AFFINITY(name, f"Rules of its cluster hold for {name}: {', '.join(has.rules)}.")
     if has.virtualizes:
         yield VIRTUALIZES(name, f"{name} may run virtual machines of its own; the server can't everywhere.")
+    if has.managed_by:
+        yield MACHINE_MANAGED(name, f"{name} is managed by {has.managed_by}.")
     if has.cpu_hot_add:
         yield CPU_HOT_ADD(name, f"{name} can be given more CPUs while it runs; the server can't.")
     if has.memory_hot_add:

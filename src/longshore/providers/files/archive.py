@@ -1,4 +1,4 @@
-"""An OVA: a tar archive whose members are read where they lie, without unpacking anything.
+"""An OVA, or another tar archive with images in it: its members are read where they lie, without unpacking anything.
 
 It may be of any age and kind: v7, ustar, GNU's or pax, with sparse members, with all files in one directory. Some call
 zips and compressed archives so as well: what is compressed there is unpacked once for each look.
@@ -18,7 +18,9 @@ from longshore.providers.files.stored import Bundle, FilePart, Scattered, Stored
 
 _UNPACKED = {b"\x1f\x8b": "gz", b"\xfd7zXZ": "xz"}
 _PACKED = (*_UNPACKED, b"BZh", b"\x28\xb5\x2f\xfd")  # and bzip2, zstd
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")  # what archives are called that may hold anything
 MOST_MEMBERS = 1000
+_LOOKED_AT = 64 << 10  # bytes of an archive that tell what it begins with
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
 
 
@@ -124,13 +126,33 @@ class FileArchive(Bundle):
 def opened(whole: Stored) -> Iterator[FileArchive]:
     """Open an archive. One that is compressed as a whole is unpacked into the scratch directory. Raises
     InvalidInput."""
-    how = next((how for magic, how in _UNPACKED.items() if whole.read(0, 8).startswith(magic)), "")
+    how = _packing(whole)
     if not how:
         yield FileArchive(whole)
         return
     with spool(whole, how) as file:
         file.identity = f"{whole.identity}.{how}"  # the same for each unpacking
         yield FileArchive(file)
+
+
+def first_files(whole: Stored) -> list[str]:
+    """Return the names of the files that an archive begins with, as far as a little of it tells; none of another file.
+
+    Raises what reading raises.
+    """
+    how = _packing(whole)
+    names: list[str] = []
+    try:
+        head = (Unpacked(whole, how, _LOOKED_AT) if how else whole).read(0, _LOOKED_AT)
+        with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as archive:
+            names += (member.name for member in archive if not member.isdir())
+    except (tarfile.TarError, ValueError, ArithmeticError, RecursionError):
+        pass  # mostly it goes on behind what was read
+    return names
+
+
+def _packing(whole: Stored) -> str:
+    return next((how for magic, how in _UNPACKED.items() if whole.read(0, 8).startswith(magic)), "")
 
 
 class _File(io.RawIOBase):

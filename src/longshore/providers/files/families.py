@@ -14,7 +14,7 @@ from longshore.model.exported import DESCRIPTION
 from longshore.providers.files import xml
 from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.chains import places
-from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, found_in, identity_of
+from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, data_file_of, found_in, identity_of
 from longshore.providers.files.images import PACKED, is_image, pieces_of, split_name
 from longshore.providers.files.machines import all_in
 from longshore.providers.files.microsoft import as_posix
@@ -24,8 +24,10 @@ from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR, change_tracking_o
 
 _TRACKING = re.compile(r"-ctk\.vmdk$", re.IGNORECASE)  # ESXi's notes of what changes, no disk
 _DELTA = re.compile(r"-\d{6}(?=\.vmdk$)", re.IGNORECASE)  # in the names of ESXi's and Workstation's snapshots
-_CURRENT = re.compile(r'^\s*(\w+\d+:\d+)\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
-_ABSENT = re.compile(r'^\s*(\w+\d+:\d+)\.present\s*=\s*"FALSE"', re.IGNORECASE | re.MULTILINE)
+# VMware's products write values in quotes, and read them without as well
+_CURRENT = re.compile(r'^\s*(\w+\d+:\d+)\.fileName\s*=[ \t]*"?([^"\r\n]+)', re.IGNORECASE | re.MULTILINE)
+_ABSENT = re.compile(r'^\s*(\w+\d+:\d+)\.present\s*=\s*"?FALSE\b', re.IGNORECASE | re.MULTILINE)
+_SUSPENDED = re.compile(r'^\s*checkpoint\.vmState\s*=[ \t]*"?[^"\s]', re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(r'^\s*\.?encoding\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
 
 
@@ -35,6 +37,7 @@ class _Seen(NamedTuple):
     kind: Format
     bases: tuple[str, ...] = ()
     identity: str = ""
+    data: str = ""  # the file that its disk's bytes are in, which is no disk by itself
 
 
 _remembered: dict[str, _Seen] = {}  # by what files were then: of a packed one it takes some of a second
@@ -51,6 +54,8 @@ class Families:
         self._bases: dict[str, set[str]] = {}  # of each image those that lie beside it, or above
         self._current: set[str] = set()
         self._disks: dict[str, tuple[str, ...]] = {}  # by each .vmx and .vbox
+        self._absent: dict[str, list[str]] = {}  # disks that each of those names, and that aren't here
+        self._suspended: set[str] = set()  # disks of machines of which a part is in their memory's file
         self._described: dict[str, list[str]] = {}  # disks of machines that a document describes
         if place is None or len(files) < 2:
             return
@@ -94,6 +99,8 @@ class Families:
                 named[path] = seen.bases
                 if seen.identity:
                     identities[seen.identity] = path
+                if seen.data and (data := self._lying(path, [seen.data])):
+                    self._bases.setdefault(path, set()).add(data)
                 if seen.kind is Format.VMDK and is_image(name):
                     beside = [change_tracking_of(descriptor_of(stored)), *pieces_of(bundle, name, Format.VMDK)]
                     self._parts |= {str(directory / piece) for piece in beside if piece}
@@ -110,16 +117,24 @@ class Families:
         said = text.decode("utf-8", errors="surrogateescape")
         encoding = match[1] if (match := _ENCODED.search(said)) else ""
         absent = {slot.lower() for slot in _ABSENT.findall(said)}
+        here: set[str] = set()
         for slot, file in _CURRENT.findall(said):
-            if slot.lower() in absent or not is_image(file):
+            if slot.lower() in absent or not is_image(file.strip()):
                 continue
-            names = [as_posix(one) for one in readings(file, encoding)]
-            if disk := self._lying(path, names):
+            names = [as_posix(one) for one in readings(file.strip(), encoding)]
+            disk = self._lying(path, names)
+            if disk and disk not in here:  # a disk on another datastore may be called alike
+                here.add(disk)
+                if _SUSPENDED.search(said):
+                    self._suspended.add(disk)
                 yield disk
-            elif base := self._lying(path, [_DELTA.sub("", one) for one in names]):  # the present state isn't here
+            elif not disk and (base := self._lying(path, [_DELTA.sub("", one) for one in names])):
+                # The present state isn't here
                 newest = next(places(str(PurePosixPath(path).parent), names[0]), names[0])
                 older = {one for one in self._known if _DELTA.sub("", one) == base}
                 self._bases[newest] = self._bases.get(newest, set()) | older
+            else:
+                self._absent.setdefault(path, []).append(file.strip())
 
     def _by_vbox(self, path: str) -> Iterator[str]:
         """Yield the images that a machine of VirtualBox writes to, and note which others they are based on. Raises
@@ -138,7 +153,12 @@ class Families:
                 of_newer.add(found[xml.attribute(disk, "uuid")])
         earlier = {id(one) for state in xml.everywhere(root, "Snapshot") for one in xml.everywhere(state, "Image")}
         for one in xml.everywhere(root, "Image"):
-            if id(one) not in earlier and (attached := found.get(xml.attribute(one, "uuid"))) in self._known:
+            attached = found.get(xml.attribute(one, "uuid"), "") if id(one) not in earlier else ""
+            if attached and attached not in self._known:
+                self._absent.setdefault(path, []).append(attached)
+            elif attached:
+                if any(xml.attribute(machine, "stateFile") for machine in xml.everywhere(root, "Machine")):
+                    self._suspended.add(attached)
                 yield attached
 
     def heads(self) -> list[str]:
@@ -162,6 +182,15 @@ class Families:
         """Return the other disks of the machine of ESXi, Workstation or VirtualBox that has this image as one."""
         found = (disks for disks in self._disks.values() if path in disks)
         return tuple(disk for disk in next(found, ()) if disk != path)
+
+    def absent_disks(self, path: str) -> tuple[str, ...]:
+        """Return the disks that this machine has as well, and that aren't here, as it names them."""
+        of = (name for name, disks in self._disks.items() if path in disks)
+        return tuple(dict.fromkeys(disk for name in of for disk in self._absent.get(name, ())))
+
+    def is_suspended(self, ref: str) -> bool:
+        """Tell whether the machine that has this image as a disk was suspended when its files were copied."""
+        return not self._suspended.isdisjoint(self._described.get(ref, [ref]))
 
     def counts_instead(self, ref: str) -> str:
         """Return the image whose state of the same disk is the present one; empty: those of this machine are."""
@@ -187,7 +216,8 @@ class Families:
         return found
 
 
-_CONFIGURATIONS = {".vmx": Families._by_vmx, ".vbox": Families._by_vbox}
+# A template of ESXi has the same in a file of another name
+_CONFIGURATIONS = {".vmx": Families._by_vmx, ".vmtx": Families._by_vmx, ".vbox": Families._by_vbox}
 
 
 def _called_alike(files: list[str]) -> Iterator[str]:
@@ -210,6 +240,8 @@ def _seen(stored: Stored) -> _Seen:
         with suppress(LongshoreError):
             found = found._replace(identity=identity_of(stored, found.kind))
             found = found._replace(bases=bases_of(stored, found.kind))
+            if found.kind is Format.QCOW2:
+                found = found._replace(data=data_file_of(stored))
         _remembered[stored.identity] = found
     return _remembered[stored.identity]
 

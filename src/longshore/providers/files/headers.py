@@ -24,10 +24,12 @@ from longshore.providers.files.vmdk import (
 )
 
 _QCOW2 = struct.Struct(">4sIQIIQI")  # magic, version, backing file's offset and size, cluster bits, size, encryption
-_BACKING_FORMAT = 0xE2792ACA
+_BACKING_FORMAT, _DATA_FILE_NAME = 0xE2792ACA, 0x44415441  # of a header's extensions
+_LARGEST_HEADER = 64 << 10  # bytes, with its extensions
 _LONGEST_NAME = 1023  # bytes of the name of a base, as QEMU has it
 _FIRST_CLUSTER = 2 << 20  # bytes, at most: it holds the header, its extensions and that name
 _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _LONG_ENTRIES = 1, 2, 4, 8, 16  # a qcow2's incompatible features
+_RAW_DATA = 2  # among its features that whoever writes it without knowing them has to clear
 _KNOWN_FEATURES = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _LONG_ENTRIES
 _VDI_MAGIC = b"\x7f\x10\xda\xbe"  # 64 bytes behind the beginning, after a text for people
 _VDI_ZEROES = 0xFFFFFFFE  # from here on an entry of its table of blocks says that there is none
@@ -75,6 +77,12 @@ def format_of(image: Stored, expected: Format | None) -> Format:
         raise InvalidInput(
             f"{image.name} is a disk without the VMDK that describes it.",
             advice="Copy that one beside it, or give this one a name that ends with .raw.",
+            code="image-refused",
+        )
+    if found is Format.VMDK and expected in (found, None) and not descriptor_of(image):
+        raise InvalidInput(
+            f"{image.name} is a part of a disk, without the VMDK that describes it.",
+            advice="Copy that one beside it, and all other parts.",
             code="image-refused",
         )
     if expected is not None and found is not expected:
@@ -202,7 +210,7 @@ def _refuse_of_qcow2(image: Stored) -> None:
             advice="Convert it: qemu-img convert -f qcow -O qcow2 OLD NEW.",
             code="image-refused",
         )
-    features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
+    features = _features(head)
     if features & _DATA_FILE:
         raise needs_another(image.name)
     if features & ~_KNOWN_FEATURES:
@@ -216,6 +224,20 @@ def _refuse_of_qcow2(image: Stored) -> None:
     entries, tables = struct.unpack_from(">IQ", head, 36)
     if tables + 8 * entries > image.size:  # which QEMU reads as zeroes: a disk of which nothing is there
         raise InvalidInput(f"{image.name} is cut off: it ends before its tables.", code="truncated")
+
+
+def _features(head: bytes) -> int:
+    """Return the features that whoever reads a qcow2 image has to know."""
+    return int(struct.unpack_from(">Q", head, 72)[0]) if _QCOW2.unpack_from(head)[1] >= 3 and len(head) >= 80 else 0
+
+
+def data_file_of(image: Stored) -> str:
+    """Return the file in which a qcow2 image has the bytes of its disk in an order of its own; empty: it has them
+    itself, or in a file that is a raw disk. Raises InvalidInput."""
+    head = _qcow2_head(image)
+    if not _features(head) & _DATA_FILE or len(head) < 104 or struct.unpack_from(">Q", head, 88)[0] & _RAW_DATA:
+        return ""
+    return _extension(image.read(0, _LARGEST_HEADER), struct.unpack_from(">I", head, 100)[0], _DATA_FILE_NAME) or ""
 
 
 def _qcow2_head(image: Stored) -> bytes:

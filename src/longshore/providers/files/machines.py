@@ -1,8 +1,8 @@
 """The machines that a file describes: one or more in an OVF or a backup, or one of a loose image."""
 
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import trilio, xml
-from longshore.providers.files.archive import FileArchive, opened
+from longshore.providers.files.archive import TARS, FileArchive, first_files, opened
 from longshore.providers.files.chains import Layers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
@@ -61,17 +61,22 @@ def all_in(place: FilesPlace, path: str) -> Iterator[list[Description]]:
     with place.bundle(path) as beside, ExitStack() as stack:
         layers = Layers(None if place.is_one() else place, stack)
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix == ".ova":
+        if suffix == ".ova" or name.lower().endswith(TARS):
             archive = stack.enter_context(opened(beside.open(name)))
-            yield _of_ovf(path, archive, _ovf_in(archive, name), Layers(None, stack))
+            loose = [] if suffix == ".ova" or archive.named(".ovf") else _images_in(archive)
+            if len(loose) > 1:
+                raise InvalidInput(f"{printable(name)} has {len(loose)} images and no OVF.", advice="Unpack it.")
+            if loose:
+                yield [_of_image(path, archive, loose[0], Layers(None, stack))]
+            else:
+                yield _of_ovf(path, archive, _ovf_in(archive, name), Layers(None, stack))
         elif suffix == ".ovf":
             yield _of_ovf(path, beside, name, layers)
         elif name in BACKUPS:
             yield _of_backup(place, stack, path, layers)
         elif is_image(name):
             beside.open(name)
-            _, kind, packing = split_name(name)
-            yield [Description(path, path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)]
+            yield [_of_image(path, beside, name, layers)]
         else:
             if path.endswith("/"):
                 if len(PurePosixPath(path).parts) > DEEPEST:
@@ -81,13 +86,46 @@ def all_in(place: FilesPlace, path: str) -> Iterator[list[Description]]:
                     )
                 beside.open(name)  # which says why it can't be looked into
             refuse_unread(name)
+            if "." not in name and (suffix := _called_after(place, path)):
+                raise InvalidInput(
+                    f"{printable(name)} is like an image ({suffix}), and its name doesn't say that it is one.",
+                    advice=f"Give it a name that ends with .{suffix}.",
+                )
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
+
+
+def is_archive(place: FilesPlace, path: str) -> bool:
+    """Tell whether a file is an archive, not called an OVA, that begins with an image or an OVF."""
+    name = PurePosixPath(path).name
+    if not name.lower().endswith(TARS):
+        return False
+    with suppress(LongshoreError), place.bundle(path) as bundle:
+        return any(is_image(one) or one.lower().endswith(".ovf") for one in first_files(bundle.open(name)))
+    return False
+
+
+def without_suffix(place: FilesPlace, files: Collection[str]) -> Iterator[str]:
+    """Yield those of the files that begin like an image, and whose names end with nothing that says so: Nova's disks,
+    Glance's images, libvirt's. In Trilio's backups documents tell what they are."""
+    backups = {path.parent for path in map(PurePosixPath, files) if path.name in trilio.OWN}
+    for path in files:
+        plain = "." not in PurePosixPath(path).name and not path.endswith("/")
+        if plain and backups.isdisjoint(PurePosixPath(path).parents) and _called_after(place, path):
+            yield path
+
+
+def _called_after(place: FilesPlace, path: str) -> str:
+    """Return how the name of a file like this one mostly ends, by its content; empty for what is like no image."""
+    with suppress(LongshoreError), place.bundle(path) as bundle:
+        kind = found_in(bundle.open(PurePosixPath(path).name))
+        return "vhd" if kind is Format.VHD else kind.value if kind is not Format.RAW else ""
+    return ""
 
 
 def refuse_unread(name: str) -> None:
     """Raise InvalidInput for a file that, by its name, is an image or a machine of a kind that isn't read here."""
     stem, _, last = name.lower().rpartition(".")
-    _, _, inner = stem.rpartition(".")
+    _, _, inner = stem.removesuffix(".tar").rpartition(".")
     packed = last in _NOT_UNPACKED or (last in PACKED and inner not in BY_SUFFIX)
     if packed and inner in (*BY_SUFFIX, *_NOT_READ, "ova", "ovf"):
         raise InvalidInput(f"{printable(name)} is packed in a way that isn't read here.", advice="Unpack it first.")
@@ -132,6 +170,16 @@ def _of_backup(place: FilesPlace, stack: ExitStack, path: str, layers: Layers) -
         )
         for one in found
     ]
+
+
+def _of_image(path: str, bundle: Bundle, name: str, layers: Layers) -> Description:
+    """Describe a loose image, the file at this path or the only image in it."""
+    _, kind, packing = split_name(PurePosixPath(name).name)
+    return Description(path, path, bundle, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)
+
+
+def _images_in(archive: FileArchive) -> list[str]:
+    return [one for one in archive.named("") if is_image(one) and not PurePosixPath(one).name.startswith(_OF_MACOS)]
 
 
 def _ovf_in(archive: FileArchive, name: str) -> str:

@@ -17,7 +17,16 @@ from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import BACKUPS, DESCRIBED, all_in, described, file_of, refuse_unread
+from longshore.providers.files.machines import (
+    BACKUPS,
+    DESCRIBED,
+    all_in,
+    described,
+    file_of,
+    is_archive,
+    refuse_unread,
+    without_suffix,
+)
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import FilesPlace, printable
@@ -49,7 +58,8 @@ class FilesSource(NeverRuns):
         if not paths and self._place.is_one():
             raise InvalidInput(
                 f"{self._settings.url} is neither an OVA nor an OVF nor a disk image by its name.",
-                advice="Its name must end with .ova, .ovf, .vmdk, .vhd, .vhdx, .qcow2, .raw or .img (and .gz or .xz).",
+                advice="Its name must end with .ova, .ovf, .vmdk, .vhd, .vhdx, .qcow2, .raw or .img (and .gz or .xz), "
+                "or with .tar.gz.",
             )
         if not self._settings.is_local:
             with self._place.bundle(paths[0]) as bundle:
@@ -167,7 +177,9 @@ class FilesSource(NeverRuns):
     def _families(self) -> Families:
         """Look which files there are. Raises NotFound, AccessDenied, InvalidInput."""
         files = self._place.files()
-        return Families(self._place if self._settings.is_local else None, files, list(filter(_is_machine, files)))
+        plain = set() if self._place.is_one() else set(without_suffix(self._place, files))
+        machines = [path for path in files if _is_machine(path) or path in plain or is_archive(self._place, path)]
+        return Families(self._place if self._settings.is_local else None, files, machines)
 
 
 def _aged(machine: Machine, families: Families) -> Machine:
@@ -178,6 +190,18 @@ def _aged(machine: Machine, families: Families) -> Machine:
             f"machines of their own here: {printable(', '.join(further))}."
         )
         machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
+    if absent := families.absent_disks(machine.ref):
+        text = (
+            f"{printable(machine.ref)} is one of several disks of a machine, as its .vmx or .vbox says, and not all of "
+            f"them are here: {printable(', '.join(absent))}."
+        )
+        machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
+    if families.is_suspended(machine.ref):
+        text = (
+            f"The machine of {printable(machine.ref)} was suspended when its files were copied: what it had in memory, "
+            "and hadn't written yet, isn't on its disks."
+        )
+        machine = replace(machine, file_doubts=(FileDoubt(Doubt.SUSPENDED, machine.name, text), *machine.file_doubts))
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."

@@ -27,6 +27,7 @@ from longshore.providers.files.exported import Recorded
 from longshore.providers.files.stored import Bundle
 
 MACHINES = "snapshot_vms_db"  # the document of a snapshot that names its machines
+OWN = ("workload_db", MACHINES)  # documents below whose directories all files are Trilio's
 _LARGEST = 64 << 20  # bytes of a document
 _GOOD = "available"
 _NO = ("False", "false", "0")

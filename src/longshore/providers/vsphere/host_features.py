@@ -20,6 +20,7 @@ def host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeature
     fault_tolerance = str(properties["runtime.faultToleranceState"] or _UNPROTECTED)
     cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
     latency, flags = properties["config.latencySensitivity"], properties["config.flags"]
+    managed = properties["config.managedBy"]
     return HostFeatures(
         fault_tolerance=fault_tolerance if fault_tolerance != _UNPROTECTED else "",
         cpu_affinity=bool(cpu is not None and cpu.affinitySet),
@@ -33,6 +34,7 @@ def host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeature
         limits=tuple(_limits(properties)),
         virtualizes=bool(properties["config.nestedHVEnabled"] or getattr(flags, "vbsEnabled", None)),
         guest_settings=tuple(_guest_settings(properties)),
+        managed_by=" ".join(filter(None, (getattr(managed, name, "") for name in ("extensionKey", "type")))),
     )
 
 

@@ -44,6 +44,7 @@ MACHINE_PATHS = (
     "config.instanceUuid",
     "config.keyId",
     "config.latencySensitivity",
+    "config.managedBy",
     "config.memoryAffinity",
     "config.memoryAllocation",
     "config.memoryHotAddEnabled",
