@@ -46,12 +46,17 @@ def text_or_input(file: str) -> str:
     """Read a file's text, or that of standard input ("-"). Raises InvalidInput."""
     if file != "-":
         return text_of(Path(file))
-    if sys.stdin is None:
-        raise InvalidInput("Standard input can't be read: it is closed.")
     try:
-        return _whole(sys.stdin.buffer, "Standard input").decode()
+        return _whole(standard_input(), "Standard input").decode()
     except UnicodeDecodeError:
         raise InvalidInput("Standard input can't be read: it isn't text.") from None
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. Raises InvalidInput when that is closed."""
+    if sys.stdin is None:
+        raise InvalidInput("Standard input can't be read: it is closed.")
+    return sys.stdin.buffer
 
 
 def put_text(file: str | None, text: str) -> None:
