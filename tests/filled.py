@@ -244,7 +244,7 @@ def backups(store, vc):
     failed = PointTrial("app09", made[0], second.id, Stand.FAILED, error="The quota is short.")
     copy = SecondCopy(first.id, now, Stand.FAILED, error="The second vault is full.")
     for part in (LastRun(now, tuple(begun), now), copy, Proof(now, (trial, failed), now)):
-        store.backup_policies.keep(policy, part)
+        store.backup_policies.begin(policy, part)
     return {"point": made[-1], "policy": policy}
 
 

@@ -8,6 +8,7 @@ these two places alone, never from a command line, and `SecretStr` keeps them ou
 import os
 import re
 from ipaddress import IPv4Address, ip_address, ip_network
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -18,10 +19,12 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from longshore.errors import InvalidInput
+from longshore.model.shape_faults import in_words
 
 FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
@@ -245,13 +248,16 @@ class ServiceSettings(_Section):
         for each in value:
             parts = urlsplit(each)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-                raise ValueError(f"{each!r} is no S3 server: write https://HOST or https://HOST:PORT")
+                raise ValueError("one of them is no S3 server: write https://HOST or https://HOST:PORT")
         return value
 
     @field_validator("trusted_proxies", "reach_allowed", "reach_refused")
     @classmethod
     def _networks(cls, value: list[str]) -> list[str]:
-        return [str(ip_network(each)) for each in value]  # its ValueError says what is wrong
+        try:
+            return [str(ip_network(each)) for each in value]
+        except ValueError:
+            raise ValueError("one of them is neither an address nor a network, as 192.0.2.0/24 is") from None
 
     @model_validator(mode="after")
     def _in_clear_on_loopback_alone(self) -> Self:
@@ -418,13 +424,23 @@ def read_configuration(file: Path | None = None, **given: Any) -> Configuration:
         return Configuration(**given)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]  # never the input: it may hold a password
-        name = ".".join(str(part) for part in fault["loc"])
         raise InvalidInput(
-            f"The setting {name} is wrong: {fault['msg']}.",
-            advice=f"See {chosen}, and {PREFIX}{name.upper()} in the environment.",
+            f"The setting {'.'.join(map(str, fault['loc']))} is wrong: {in_words(fault)}.",
+            advice=f"See {_places(chosen, fault['loc'])}.",
         ) from None
+    except SettingsError as error:  # no more than its text says which
+        (_, name, *_) = str(error).split('"')
+        raise InvalidInput(f"{PREFIX}{name.upper()} in the environment can't be read: it isn't JSON.") from None
     except ValueError as error:  # not TOML at all
-        raise InvalidInput(f"The configuration file {chosen} can't be read: {error}.") from None
+        reason = "it isn't text" if isinstance(error, UnicodeDecodeError) else error
+        raise InvalidInput(f"The configuration file {chosen} can't be read: {reason}.") from None
+
+
+def _places(file: Path | None, location: tuple[int | str, ...]) -> str:
+    """Return where a setting may have been said. One of a list has no variable of its own."""
+    names = takewhile(lambda part: isinstance(part, str), location)
+    variable = f"{PREFIX}{'__'.join(map(str, names)).upper()} in the environment"
+    return variable if file is None else f"{file}, and {variable}"
 
 
 def forget_secrets() -> None:

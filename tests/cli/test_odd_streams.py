@@ -81,8 +81,18 @@ def test_a_file_that_is_no_plan_but_a_disk_isnt_read_whole(state, words, tmp_pat
     assert (done.returncode, done.stderr) == (1, said)
 
 
-def test_closed_standard_input_is_told(state):
-    assert in_shell(state, "plan apply - <&-")[2] == "longshore: Standard input can't be read: it is closed.\n"
+@pytest.mark.parametrize("words", ["plan apply -", "replica apply -", "api"])
+def test_closed_standard_input_is_told(state, words):
+    assert in_shell(state, f"{words} <&-")[2] == "longshore: Standard input can't be read: it is closed.\n"
+
+
+def test_nobody_is_asked_where_standard_input_is_closed(state):
+    """As a cron job's may be: it is as if there were no terminal."""
+    known = f"--fingerprint {'ab' * 32}"
+    said = in_shell(state, f"provider add vsphere vc --host vc.invalid --username x {known} <&-")
+    assert (said[0], "No password was given." in said[2]) == (1, True), said
+    said = in_shell(state, "replica delete nobody <&-")
+    assert said[2] == "longshore: There is no replica nobody. See: longshore replica list.\n"
 
 
 @pytest.mark.parametrize("words", [("plan", "apply"), ("tenant", "validate"), ("converter", "unpack")])

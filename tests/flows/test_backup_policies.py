@@ -23,7 +23,7 @@ from longshore.store.jobs import NEVER
 from longshore.store.tables import MigrationRow, utc_now
 from longshore.vault.holds import hold_point, release_point
 from longshore.vault.locks import histories
-from longshore.vault.points import discard_point, point_names, read_point, write_point
+from longshore.vault.points import discard_point, point_names, points, read_point, write_point
 from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 
@@ -82,6 +82,20 @@ def test_a_point_that_is_held_in_the_vault_outlives_every_rule(backed_up):
     assert policy.run_at_once()[0].deleted == ()
     release_point(backup.vault, first, "audit")
     assert first in policy.run_at_once()[0].deleted
+
+
+def test_a_rule_that_somebody_changes_while_points_are_read_keeps_what_it_says(backed_up, monkeypatch):
+    policy = Policy(backed_up(), keep="last 1")
+    (first,) = policy.run_at_once()
+
+    def read(*words):
+        policy.store.backup_policies.change(policy.id, retention="last 9")
+        return points(*words)
+
+    monkeypatch.setattr("longshore.flows.backups.retention.points", read)
+    (second,) = policy.run_at_once()
+    assert second.deleted == ()
+    assert {point.name for point in policy.backup.points} == {first.point, second.point}
 
 
 def test_a_run_makes_a_point_of_each_machine_and_applies_the_retention(backed_up):

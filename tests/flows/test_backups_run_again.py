@@ -140,7 +140,7 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED]
     assert "has room for 2 volume snapshot(s)" in policy.last[2].error
     assert policy.store.migrations.several([policy.last[2].id]) == []
-    policy.store.backup_policies.keep(policy.id, LastRun(datetime.now(UTC), chosen))  # killed before it kept this
+    policy.store.backup_policies.keep(policy.id, replace(policy.now.run, backups=chosen))  # killed before it kept this
 
     def away(_self):
         raise Unreachable("The source doesn't answer.")

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 from test_backup_policies import Policy
 
+from longshore.flows.backups.retention import thin
 from longshore.flows.backups.second_copies import begin_copy_if_due
 from longshore.model.backup_policy import SecondCopy, Stand
 from longshore.model.point import Hold
 from longshore.model.status import Status
 from longshore.store import NewMigration
+from longshore.store.rows import in_json
 from longshore.store.tables import utc_now, with_zone
 from longshore.vault.directory import Directory
 from longshore.vault.holds import hold_point, release_point
@@ -111,6 +113,43 @@ def test_what_was_found_damaged_is_not_copied_over(policy):
     assert one.copied == one.there - {end_of(bad.point)}
 
 
+def test_old_points_of_the_second_vault_go_though_one_in_the_first_cannot_be_read(policy):
+    """Else the second vault grows for as long as nobody deletes the damaged one."""
+    one = policy(keep="last 2")
+    backup = one.backup
+    bad = backup.back_up()["point"]
+    one.run_and_copy()
+    one.run_and_copy()
+    path = backup.vault.store.root / f"points/{bad}.point"
+    path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
+    copy = one.run_and_copy()
+    assert (copy.stand, copy.points, len(copy.deleted)) == (Stand.FAILED, 1, 1)
+    assert "1 point(s) are damaged, and aren't copied; all others are." in copy.error
+    assert len(one.copied) == 2
+    assert one.copied == one.there
+
+
+def test_a_second_vault_that_takes_anothers_place_while_a_copy_is_noted_gets_a_copy_of_its_own(
+    policy, tmp_path, monkeypatch
+):
+    one = policy(keep="last 2")
+    Vault.create(Directory(tmp_path / "third"), PHRASE)
+    third = one.store.providers.add("third", "vault", {"directory": str(tmp_path / "third")}, {"pass_phrase": PHRASE})
+
+    def thinned(*words):
+        if one.now.copy_to == one.second.id:
+            one.store.backup_policies.change(one.id, copy_to=third.id, copy=None)
+        return thin(*words)
+
+    monkeypatch.setattr("longshore.flows.backups.second_copies.thin", thinned)
+    one.run_and_copy()
+    one.store.backup_policies.change(one.id, paused=False)  # a look is due
+    one.backup.engine()
+    one.settle()
+    vault = Vault.open(Directory(tmp_path / "third"), "read", PHRASE)
+    assert {end_of(name) for name in point_names(vault)} == one.there
+
+
 def test_a_copy_that_fails_is_said_and_made_up_for_after_the_next_run(policy, tmp_path):
     one = policy(keep="last 5")
     (tmp_path / "second").rename(tmp_path / "away")
@@ -128,7 +167,7 @@ def test_a_copy_by_a_clock_that_was_ahead_is_followed_by_others_and_prunes_go_on
     one = policy(keep="last 1")
     one.run_and_copy()
     ahead = utc_now() + timedelta(days=365)
-    one.store.backup_policies.keep(one.id, replace(one.now.copy, begun_at=with_zone(ahead)))
+    one.store.backup_policies.change(one.id, copy=in_json(replace(one.now.copy, begun_at=with_zone(ahead))))
     first = one.backup.place.id
     pruned = NewMigration("small-vault", first, first, first, {"type": "prune"})
     (made,) = one.store.migrations.add_together([pruned])

@@ -101,7 +101,7 @@ def test_a_scheduled_cutover_has_a_time_and_a_window_that_opens():
         ("downtime: 30", "downtime: -1", 13, "seconds, more than 0"),
         ("downtime: 30", "downtime: .inf", 13, "isn't a number that can be meant"),
         ("type: warm", "boot_timeout: 0", 12, '"boot_timeout" has to be a number of seconds'),
-        ("type: warm", "accept: quota-cores", 12, "input should be a list"),
+        ("type: warm", "accept: quota-cores", 12, "it has to be a list"),
         ("wave: 2", "wave: -1", 20, "0 or more"),
         ("per_host: 2", "per_host: 0", 16, "at least 1"),
         ("per_host: 2", "per_host: true", 16, "at least 1"),

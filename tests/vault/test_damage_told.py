@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -621,3 +622,99 @@ def test_the_script_waits_for_no_pipe_either(vault, tmp_path):
         done = subprocess.run([*script, *words, *options], capture_output=True, text=True, timeout=60)
         assert (done.returncode, "it is no file" in done.stderr) == (1, True), done.stderr
         assert words or done.stdout.startswith(name)
+
+
+def by_script(vault, *words, **options):
+    script = [sys.executable, "-I", vault.store.root / "restore.py", *words]
+    return subprocess.run(script, check=False, text=True, timeout=60, **({"capture_output": True} | options))
+
+
+@pytest.mark.parametrize("below", ["points", "points/0"])
+def test_a_folder_of_points_that_cannot_be_read_is_no_empty_one_for_the_script(tmp_path, below):
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    name = with_point(vault, tmp_path)
+    if below == "points":
+        (vault.store.root / below).rename(tmp_path / "away")
+        (vault.store.root / below).symlink_to(below)  # root may read all else
+        done = by_script(vault)
+        assert done.stderr.endswith("points: Too many levels of symbolic links.\n")
+    else:
+        (vault.store.root / below).mkdir()
+        script = (vault.store.root / "restore.py").read_text()
+        beginning = "import pathlib\nreal = pathlib.Path.iterdir\ndef iterdir(path):\n    if path.name == '0':\n"
+        beginning += "        raise PermissionError(13, 'Permission denied')\n    return real(path)\n"
+        text = script.replace("if __name__", f"{beginning}pathlib.Path.iterdir = iterdir\nif __name__")
+        (vault.store.root / "restore.py").write_text(text)
+        done = by_script(vault)
+        assert "points/0: Permission denied." in done.stderr
+        assert done.stdout.startswith(name), "the others are listed"
+    assert done.returncode == 1
+
+
+def test_the_script_says_what_is_wrong_with_a_file_of_a_pass_phrase(tmp_path):
+    vault = Vault.create(Directory(tmp_path / "vault"), PHRASE)
+    name = with_point(vault, tmp_path)
+    phrase = tmp_path / "phrase"
+    phrase.write_text(PHRASE, encoding="utf-8-sig")  # as some editors of Windows keep it
+    assert by_script(vault, "--pass-phrase-file", phrase).stdout.startswith(name)
+    phrase.write_text(PHRASE, encoding="utf-16")
+    done = by_script(vault, "--pass-phrase-file", phrase)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{phrase} isn't text in UTF-8. Write the pass phrase into it once more.\n",
+    )
+
+
+def test_the_script_leaves_no_image_of_the_right_size_that_it_could_not_write(tmp_path):
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    name = with_point(vault, tmp_path, content_of_disk=random.Random(1).randbytes(600_000))
+    (disk,) = read_point(vault, name).disks
+    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))}
+    done = by_script(vault, name, disk, tmp_path / "image", **small)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "The disk: File too large.")
+    assert not (tmp_path / "image").exists()
+    assert by_script(vault, name, disk, tmp_path / "image").returncode == 0
+
+
+def test_the_script_runs_without_streams_for_what_it_says(tmp_path):
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    name = with_point(vault, tmp_path)
+    (disk,) = read_point(vault, name).disks
+    closed = f"exec '{sys.executable}' -I '{vault.store.root}/restore.py' '{name}' '{disk}' '{tmp_path}/image' >&- 2>&-"
+    assert subprocess.run(["sh", "-c", closed], check=False, timeout=60).returncode == 0
+    assert (tmp_path / "image").exists()
+
+
+def test_what_was_moved_elsewhere_and_linked_is_there(tmp_path):
+    """Somebody makes room on a disk: the points of one machine, and a half of the packs, lie on another one."""
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    name = with_point(vault, tmp_path, content_of_disk=random.Random(1).randbytes(600_000))
+    root = vault.store.root
+    for folder in (root / "points" / name.partition("/")[0], *(root / "packs").iterdir()):
+        folder.rename(tmp_path / f"{folder.name}-elsewhere")
+        folder.symlink_to(tmp_path / f"{folder.name}-elsewhere")
+    assert point_names(vault) == [name]
+    pruned = prune(vault)
+    assert (pruned.points, pruned.packs > 0) == (1, True)
+    (root / "points" / "round").symlink_to("..")
+    assert point_names(vault) == [name]
+
+
+def test_a_point_that_a_link_leads_to_is_not_gone_while_its_disk_is_away(tmp_path):
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    name = with_point(vault, tmp_path)
+    path = document(vault, name)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").rename(tmp_path / "away")
+    (fault,) = verify(vault).faults
+    assert str(fault).startswith(f"Point {name}: points/{name}.point is a link to what isn't there.")
+    for file in vault.store.root.glob("packs/*/*"):
+        os.utime(file, (0, time.time() - 10 * vault.grace))
+    for _ in range(3):
+        with pytest.raises(PrunedInPart, match="a link to what isn't there"):
+            prune(vault)
+        for file in vault.store.root.glob("condemned/*"):
+            os.utime(file, (0, time.time() - 5 * vault.grace))
+    (tmp_path / "away").rename(tmp_path / "elsewhere")
+    assert verify(vault).faults == ()

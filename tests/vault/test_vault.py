@@ -443,7 +443,8 @@ def test_a_served_disk_that_is_full_answers_what_comes_next(tmp_path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
         listening.listen()
-        threading.Thread(target=serve, args=(listening, disk), daemon=True).start()
+        serving = threading.Thread(target=serve, args=(listening, disk), daemon=True)
+        serving.start()
         handle = nbd.NBD()
         handle.connect_unix(str(tmp_path / "socket"))
         with pytest.raises(nbd.Error) as told:
@@ -452,6 +453,9 @@ def test_a_served_disk_that_is_full_answers_what_comes_next(tmp_path):
         handle.pwrite(b"y" * BLOCK, 4 * BLOCK)
         assert handle.pread(BLOCK, 4 * BLOCK) == b"y" * BLOCK
         handle.shutdown()
+        listening.shutdown(socket.SHUT_RDWR)
+        serving.join(10)
+        assert not serving.is_alive()
     disk.close()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from typing import Any
 
 from longshore.cli.command import Command
+from longshore.cli.given_files import standard_input
 from longshore.errors import InvalidInput
 from longshore.model.strict_reading import read_json
 
@@ -27,7 +27,7 @@ class AskApi(Command):
 
     def take_action(self, _args: Namespace) -> None:
         client = self.client  # which is refused before anything is read, where there is neither a server nor an engine
-        for line in sys.stdin.buffer:
+        for line in standard_input():
             try:
                 asked = _read(line)
             except InvalidInput as fault:

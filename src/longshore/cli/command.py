@@ -15,7 +15,7 @@ from cliff.lister import Lister as CliffLister
 from cliff.show import ShowOne as CliffShowOne
 
 from longshore.border.texts import csv_cell, in_double_quotes, line, printable, shortened, some
-from longshore.cli.terminal import faults_of_files_told, screened
+from longshore.cli.terminal import can_ask, faults_of_files_told, screened
 from longshore.cli.usage import Parser
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.processes.installed import missing_module
@@ -270,7 +270,7 @@ class Delete(Command):
 
     def take_action(self, args: Namespace) -> int:
         names: list[str] = getattr(args, self.kind)
-        if self.for_good and not args.yes and sys.stdin.isatty():
+        if self.for_good and not args.yes and can_ask():
             self._ask(names)
         self.find_place(args)
         refused = 0

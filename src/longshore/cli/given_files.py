@@ -1,5 +1,6 @@
 """Files that options name: what is in them is given, whoever is asked."""
 
+import stat
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import BinaryIO
 from longshore.cli.terminal import raw
 from longshore.errors import InvalidInput
 from longshore.model.strict_reading import LARGEST
+from longshore.processes.durable import replace_file
 
 
 def text_of(path: Path) -> str:
@@ -44,16 +46,21 @@ def text_or_input(file: str) -> str:
     """Read a file's text, or that of standard input ("-"). Raises InvalidInput."""
     if file != "-":
         return text_of(Path(file))
-    if sys.stdin is None:
-        raise InvalidInput("Standard input can't be read: it is closed.")
     try:
-        return _whole(sys.stdin.buffer, "Standard input").decode()
+        return _whole(standard_input(), "Standard input").decode()
     except UnicodeDecodeError:
         raise InvalidInput("Standard input can't be read: it isn't text.") from None
 
 
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. Raises InvalidInput when that is closed."""
+    if sys.stdin is None:
+        raise InvalidInput("Standard input can't be read: it is closed.")
+    return sys.stdin.buffer
+
+
 def put_text(file: str | None, text: str) -> None:
-    """Write a text into a file, or to standard output (None or "-"). Raises InvalidInput.
+    """Write a text into a file, or to standard output (None or "-"). Raises InvalidInput; then the file is as it was.
 
     It is in UTF-8, as it is read again, whatever the screen is set to.
     """
@@ -62,10 +69,21 @@ def put_text(file: str | None, text: str) -> None:
             out.reconfigure(encoding="utf-8")
         sys.stdout.write(text)
         return
+    path = Path(file)
     try:
-        Path(file).write_text(text, encoding="utf-8")
+        if _is_written_through(path):
+            path.write_text(text, encoding="utf-8")
+        else:
+            mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
+            replace_file(path.resolve(), [text.encode()], mode)
     except OSError as error:
         raise InvalidInput(f"{file} can't be written: {error.strerror}.") from None
+
+
+def _is_written_through(path: Path) -> bool:
+    """Tell whether nothing may take its place: a device, a pipe, or whatever the shell has opened (/dev/stdout)."""
+    opened = any(path.absolute().is_relative_to(root) for root in ("/dev", "/proc"))
+    return opened or (path.exists() and not path.is_file())
 
 
 def _whole(file: BinaryIO, name: str) -> bytes:

@@ -20,6 +20,7 @@ from longshore.cli.provider_options import (
     with_those_of_all,
 )
 from longshore.cli.providers import shown, shown_whole
+from longshore.cli.terminal import can_ask
 from longshore.errors import InvalidInput
 from longshore.providers import registry
 from longshore.providers.declared import OptionKind, ProviderType
@@ -66,7 +67,7 @@ class AddOfKind(Create):
     def _ask_fingerprint(self, host: str, port: int) -> str:
         shown = self.client.fingerprint(host, port)
         print(f"The certificate of {host}:{port} has the SHA-256 fingerprint\n  {shown}", file=sys.stderr)
-        if not sys.stdin.isatty():
+        if not can_ask():
             raise InvalidInput(
                 "Its certificate has to be confirmed.",
                 advice=f"Compare the fingerprint with the server's and run this again with --fingerprint {shown}.",

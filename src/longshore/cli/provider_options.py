@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import BooleanOptionalAction, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.cli.given_files import text_of
+from longshore.cli.terminal import can_ask
 from longshore.errors import InvalidInput
 from longshore.model.locations import url_of
 from longshore.providers.declared import LABELS, Option, OptionKind, ProviderType
@@ -91,7 +91,7 @@ def secret(option: Option, args: Namespace, prompt: str) -> str:
         found = _text_of(file, _words(option)).rstrip("\n")
     elif variable in os.environ:
         found = os.environ[variable]
-    elif sys.stdin.isatty():
+    elif can_ask():
         found = getpass(f"{prompt}: ")
     else:
         raise InvalidInput(f"No {_words(option)} was given.", advice=f"Use {option.flags[0]} or ${variable}.")

@@ -55,6 +55,11 @@ def raw(stream: TextIO) -> TextIO:
     return stream.raw if isinstance(stream, Screened) else stream
 
 
+def can_ask() -> bool:
+    """Tell whether somebody at a terminal can be asked. Standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 @contextmanager
 def faults_of_files_told() -> Iterator[None]:
     """Raise LongshoreError for a file that was named and can't be used, and where an answer finds no room."""

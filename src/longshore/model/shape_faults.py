@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 _NUMBER, _WHOLE, _TEXT = "it has to be a number", "it has to be a whole number", "it has to be a text"
+_LIST, _TABLE = "it has to be a list", "it has to be a table of names and values"
 _WORDS = {
     "missing": "it is missing",
     "string_type": _TEXT,
     "string_unicode": "it isn't UTF-8",
+    "string_pattern_mismatch": "it has characters that can't be there",
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
     "int_parsing_size": _WHOLE,
@@ -17,8 +19,15 @@ _WORDS = {
     "finite_number": _NUMBER,
     "bool_type": "it has to be true or false",
     "bool_parsing": "it has to be true or false",
-    "list_type": "it has to be a list",
-    "dict_type": "it has to be a table of names and values",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "dataclass_type": _TABLE,
+    "path_type": "it has to be a path",
+    "ip_v4_address": "it has to be an IPv4 address",
+    "value_error": "{error}",  # our own words
     "extra_forbidden": "nothing here has that name",
     "literal_error": "it has to be {expected}",
     "enum": "it has to be {expected}",
@@ -34,7 +43,10 @@ _WORDS = {
 def in_words(fault: Mapping[str, Any]) -> str:
     """Return what is wrong with a field, as the end of a sentence without its full stop. What stands in the field is no
     part of it, since that may be a secret."""
-    context = fault.get("ctx") or {}
+    context = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in (fault.get("ctx") or {}).items()
+    }
     if fault["type"] in ("string_too_short", "too_short") and context["min_length"] == 1:
         return "it is empty"
     said = _WORDS.get(fault["type"])

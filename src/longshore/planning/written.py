@@ -17,6 +17,7 @@ from longshore.errors import InvalidInput
 from longshore.model.addresses import Addressing
 from longshore.model.plan import PlannedType
 from longshore.model.request import Carry, Cutover, MigrationRequest
+from longshore.model.shape_faults import in_words
 from longshore.model.source_marks import SourceMarks
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
@@ -104,8 +105,7 @@ def sentence(error: ValidationError, path: Path = ()) -> str:
     fault = next(words, faults[0])
     parts = (*path[-1:], *fault["loc"])
     where = ".".join(p for p in parts if isinstance(p, str) and p not in _FORMS and not p.startswith("literal["))
-    said = fault["msg"].replace("valid tuple", "list").replace("valid dictionary", "table of names and values")
-    return f'"{where}" isn\'t right: {said[:1].lower()}{said[1:]}.'
+    return f'"{where}" isn\'t right: {in_words(fault)}.'
 
 
 def table(value: Any, path: Path, known: Sequence[str], whole: str = "This") -> dict[str, Any]:

@@ -193,10 +193,15 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
             session.execute(update(BackupPolicyRow).where(BackupPolicyRow.id == policy_id).values(moments))
 
     def keep(self, policy_id: str, part: Part) -> None:
-        """Keep how far a run, verification, copy or proof of a policy has come, unless the policy is gone."""
+        """Keep how far a run, verification, copy or proof of a policy has come, unless the policy is gone, or that part
+        of it: what a copy to a former second vault comes to says nothing of the vault that has taken its place."""
+        name, _ = _PARTS[type(part)]
         with self._database.session() as session:
-            if (row := session.get(BackupPolicyRow, policy_id)) is not None:
-                setattr(row, _PARTS[type(part)][0], in_json(part))
+            if (row := session.get(BackupPolicyRow, policy_id)) is None:
+                return
+            there = getattr(_record(session, row), name)
+            if there is not None and there.begun_at == part.begun_at:
+                setattr(row, name, in_json(part))
 
     def begin(self, policy_id: str, part: Part, **columns: Unpack[_Begun]) -> None:
         """Keep a new run, verification, copy or proof, and set columns of the policy with it, in one transaction.

@@ -23,6 +23,7 @@ from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault, t
 from longshore.vault.store import Begun, Store, is_left, there_already
 
 _BESIDE = ".new-"
+_DEEPEST = 3  # folders in each other that the format has
 # Room that is given up when others have filled the file system: a point can be deleted then, and the vault pruned
 _RESERVE, _RESERVED = ".reserve", 256 << 10
 _SMALL = 64 << 10  # bytes of an object that may take it
@@ -174,8 +175,14 @@ class Directory(Store):
 
     def _opened(self, name: str) -> int:
         """Open an object. Raises OSError, Damaged for what is no file: a pipe that whoever can write to the directory
-        has put there would be waited for."""
-        descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        has put there would be waited for, and a link to a disk that is away isn't an object that is gone."""
+        path = self.root / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            if not path.is_symlink():
+                raise
+            raise Damaged(f"{name} is a link to what isn't there.", advice="See what it leads to.") from None
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
@@ -191,7 +198,9 @@ class Directory(Store):
             folder = folders.pop()
             try:
                 with self.explained(below):
-                    entries = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(folder)]
+                    # Somebody may have moved a part of the vault elsewhere: a link that leads round in a circle ends
+                    follow = len(folder.relative_to(self.root).parts) < _DEEPEST
+                    entries = [(entry.path, entry.is_dir(follow_symlinks=follow)) for entry in os.scandir(folder)]
             except NotFound:
                 continue
             for path, is_folder in entries:

@@ -63,10 +63,15 @@ class _Gone(Exception):
 def serve(
     listening: socket.socket, disk: ReadableDisk, damaged: Callable[[Damaged], None] = lambda _error: None
 ) -> None:
-    """Serve a disk to all who connect, until the process is ended. `damaged` is called when something that was asked
-    for is."""
+    """Serve a disk to all who connect, until the process is ended or the socket is shut down. `damaged` is called when
+    something that was asked for is."""
     while True:
-        connection, _ = listening.accept()
+        try:
+            connection, _ = listening.accept()
+        except OSError as error:
+            if error.errno in (errno.EBADF, errno.EINVAL):  # it is closed, or shut down
+                return
+            raise
         threading.Thread(target=_answer, args=(connection, disk, damaged), daemon=True).start()
 
 

@@ -73,13 +73,15 @@ def thin(  # noqa: PLR0917
     of any machine. Return the names of the deleted points.
 
     `note` is called before each deletion, with all names up to that; `noted`: what an earlier call that was broken off
-    has noted. Raise Conflict when the point that was made isn't there any more, or a clock is wrong: nothing goes then.
+    has noted. Raise Conflict when the point that was made isn't there any more, or a clock is wrong, NotFound when the
+    policy was deleted: nothing goes then.
     """
     with clouds.vault(vault_id, "write") as vault:
         folder = folder_in(made)
         found = list(points(vault, folder))
         if made and made not in [point.name for point in found]:
             raise Conflict(f"The point {made} is gone, so no other one was deleted.")
+        policy = store.backup_policies.get(policy.id)  # somebody may have changed its rules while points were read
         suspect, in_use = suspects_of(policy, vault_id), store.backup_policies.points_in_use(vault_id)
         held = holds(vault, folder)
         decisions = decide_of_policy(policy, found, in_use, held, _now(vault), suspect=suspect)

@@ -57,14 +57,16 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> S
 
 
 def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, record: MigrationRecord) -> SecondCopy:
-    if record.status is not Status.DONE or record.result is None:
+    if record.result is None:
         return _failed(job, copy, record.error or "It was cancelled.")
-    points = int(record.result["points"])
+    copy = replace(copy, stand=Stand.DONE, points=int(record.result["points"]))
+    if record.status is not Status.DONE:  # some points are damaged; all others are copied, and old ones go as ever
+        copy = _failed(job, copy, record.error or "It was cancelled.")
 
     def note(deleted: tuple[str, ...]) -> None:
         nonlocal copy
         copy = replace(copy, deleted=deleted)
-        job.store.backup_policies.keep(policy.id, copy)
+        job.store.backup_policies.keep(policy.id, replace(copy, stand=Stand.UNDER_WAY, error=None))
 
     try:
         deleted = thin(job.store, job.clouds, policy, record.target_id, copy.deleted, note)
@@ -72,10 +74,11 @@ def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, recor
         if error.code == Cancelled.code:
             raise
         job.say(f"Old points of the second vault stay for now: {error}", "warning")
-        return replace(copy, stand=Stand.DONE, points=points, error=f"Old points stay for now: {error}")
+        said = f"Old points stay for now: {error}"
+        return replace(copy, error=said if copy.error is None else f"{copy.error} {said}")
     if deleted:
         job.say(f"No rule keeps these points of the second vault; they are deleted: {', '.join(deleted)}.")
-    return replace(copy, stand=Stand.DONE, points=points, deleted=deleted)
+    return replace(copy, deleted=deleted)
 
 
 def _failed(job: MoveContext, copy: SecondCopy, why: str) -> SecondCopy:

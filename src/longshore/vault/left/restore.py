@@ -51,8 +51,8 @@ def main() -> None:
     parser.add_argument("--vault", type=Path, default=Path(__file__).resolve().parent)
     parser.add_argument("--pass-phrase-file", "--secret-file", type=Path, help="that has the pass phrase, or a secret")
     given = parser.parse_args()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # it has none that was closed
+        stream.reconfigure(errors="backslashreplace")
     vault = Vault(given.vault, given.pass_phrase_file)
     if given.point is None:
         return list_points(vault)
@@ -86,8 +86,14 @@ def shown(text: object) -> str:
 
 
 def list_points(vault: Vault) -> None:
-    failed = 0
-    for path in sorted((vault.root / "points").glob("*/*.point"), key=lambda path: path.name):
+    failed, found = 0, list[Path]()
+    for folder in filter(Path.is_dir, inside(vault.root / "points")):
+        try:
+            found += (path for path in inside(folder) if path.suffix == ".point")
+        except OSError as error:  # the others' can be had
+            failed += 1
+            print(f"{shown(folder)}: {error.strerror}.", file=sys.stderr)
+    for path in sorted(found, key=lambda path: path.name):
         name = f"{path.parent.name}/{path.stem}"
         if not POINT.fullmatch(name):  # others put files there, too
             continue
@@ -101,7 +107,16 @@ def list_points(vault: Vault) -> None:
             continue
         print(name, *map(shown, (point["moment"], name_in(point), *(disk["key"] for disk in point["disks"]))))
     if failed:
-        sys.exit(f"{failed} point(s) can't be read.")
+        sys.exit(f"{failed} point(s), or machines' folders of points, can't be read.")
+
+
+def inside(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order; nothing where there is none. Raises OSError: one that mayn't be read isn't
+    an empty one."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def name_in(point: dict[str, Any]) -> str:
@@ -118,24 +133,33 @@ def opened(path: Path) -> BinaryIO:
 
 
 def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
-    """Write a disk, all that can be had of it; each range that can't is told. Returns how many bytes those are."""
-    lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
+    """Write a disk, all that can be had of it; each range that can't is told. Returns how many bytes those are. A file
+    that is broken off goes: it has the disk's size from the beginning."""
     with path.open("xb") as file:
-        file.truncate(disk["size"])
-        for offset, data in vault.blocks(disk):
-            if not isinstance(data, Lost):
-                file.seek(offset)
-                file.write(data)
-                continue
-            until = min(offset + data.length, disk["size"])
-            lost += until - offset
-            if end > begin and (offset, data.why) != (end, why):
-                print(shown(f"{what}, bytes {begin} to {end}: {why}"), file=sys.stderr)
-            begin, end, why = (begin if (offset, data.why) == (end, why) else offset), until, data.why
-        if end > begin:
+        try:
+            return fill(file, vault, disk, what)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def fill(file: BinaryIO, vault: Vault, disk: dict[str, Any], what: str) -> int:
+    lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
+    file.truncate(disk["size"])
+    for offset, data in vault.blocks(disk):
+        if not isinstance(data, Lost):
+            file.seek(offset)
+            file.write(data)
+            continue
+        until = min(offset + data.length, disk["size"])
+        lost += until - offset
+        if end > begin and (offset, data.why) != (end, why):
             print(shown(f"{what}, bytes {begin} to {end}: {why}"), file=sys.stderr)
-        file.flush()
-        os.fsync(file.fileno())
+        begin, end, why = (begin if (offset, data.why) == (end, why) else offset), until, data.why
+    if end > begin:
+        print(shown(f"{what}, bytes {begin} to {end}: {why}"), file=sys.stderr)
+    file.flush()
+    os.fsync(file.fileno())
     return lost
 
 
@@ -214,7 +238,8 @@ class Vault:
             sys.exit("The vault is encrypted: this needs Python's cryptography module.")
         self._aes, self._wrong = AESGCM, InvalidTag
         keys = []
-        for path in sorted((self.root / "keys").glob("[0-9A-Za-z]*.json"))[:MOST_KEYS]:
+        named = (path for path in inside(self.root / "keys") if re.fullmatch(r"[0-9A-Za-z].*\.json", path.name))
+        for path in list(named)[:MOST_KEYS]:
             try:
                 told = self._checked(f"keys/{path.name}")
                 if told["kind"] == "passphrase":  # others are for whoever knows them
@@ -223,7 +248,10 @@ class Vault:
                 print(error or f"keys/{path.name} can't be read.", file=sys.stderr)
         kept = "\n".join(in_barbican(told["barbican"]) for _, told in keys if isinstance(told.get("barbican"), dict))
         if pass_phrase_file:
-            phrase = "".join(pass_phrase_file.read_text(encoding="utf-8").splitlines()[:1])
+            try:
+                phrase = "".join(pass_phrase_file.read_text(encoding="utf-8-sig").splitlines()[:1])
+            except UnicodeDecodeError:
+                sys.exit(f"{pass_phrase_file} isn't text in UTF-8. Write the pass phrase into it once more.")
         else:
             if kept:
                 print(*map(shown, kept.splitlines()), sep="\n", file=sys.stderr)
@@ -508,5 +536,7 @@ if __name__ == "__main__":
         main()
     except OSError as error:  # a file that is there already, or isn't; a full disk
         sys.exit(f"{error.filename or 'The disk'}: {error.strerror}.")
+    except KeyboardInterrupt:
+        sys.exit("Broken off.")
     except MemoryError:
         sys.exit("There is too little memory.")
