@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test long-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test packages-or-nodes converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test long-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -34,7 +34,7 @@ test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 # The commit's time says whose turn it is among the tests that take turns (tests/turns.py): whoever runs its tests again
 # runs the same ones. TURN= has all of them run
 TURN ?= $(shell git log -1 --format=%ct)
-collection-test long-test lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
+collection-test long-test packages-or-nodes lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
 
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
@@ -43,7 +43,7 @@ tests-as-lab-starts: install
 	  tests/beside build/check $(MAKE) check collection-test -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone package-test node-test -- $(MAKE) long-test
+	tests/beside build/lab-alone $(MAKE) lab-alone packages-or-nodes -- $(MAKE) long-test
 
 check: install
 	.venv/bin/ruff check
@@ -121,9 +121,13 @@ package-test: install
 node-test: install
 	.venv/bin/pytest tests/nodes -m "nodes and not soak" -v -s
 
+# One of these two kinds of tests: they take turns, as each has whole machines to raise before it begins
+packages-or-nodes: install
+	.venv/bin/pytest tests/test_packages.py tests/nodes -m "not soak" -v
+
 # More of them than processors: each waits at times, for an engine that was killed to come again
 long-test: converter
-	LONGSHORE_PROJECTS=1000 .venv/bin/pytest -m "long and not browser and not soak" -q -n 3 --dist worksteal --durations=40 \
+	LONGSHORE_PROJECTS=500 .venv/bin/pytest -m "long and not browser and not soak" -q -n 3 --dist worksteal --durations=40 \
 		tests/tenancy/test_any_project.py $$(grep -rl 'mark\.long' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared

@@ -56,6 +56,7 @@ def machine(tmp_path):
         yield machine
 
 
+@pytest.mark.turns("packages and nodes")
 def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purge_that_is_told_to_remove_it(machine):
     on = machine.on
 

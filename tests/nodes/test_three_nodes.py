@@ -10,7 +10,7 @@ import three_nodes as machines
 from node_work import AS_ROOT, SLOWER, asked, assert_nothing_lost
 from three_nodes import NODES, VIRTUAL
 
-pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1500), AS_ROOT]
+pytestmark = [pytest.mark.nodes, pytest.mark.turns("packages and nodes"), pytest.mark.timeout(1500), AS_ROOT]
 
 
 def listed(are_so):
