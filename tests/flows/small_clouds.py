@@ -446,6 +446,15 @@ class SmallSource(Struck):
             state.update(ref=f"vm-{state['machines']}", made=owner.tag, instance=instance)
             return state["ref"]
 
+    def set_boot_order(self, ref, like):
+        if (self._world.root / "no-boot-order").exists():
+            raise AccessDenied("The account may not change settings.")
+        keys = {device.key for device in (*like.disks, *like.nics)}
+        with self._world.change() as state:
+            assert (state["ref"], state["power"]) == (ref, "off")
+            state["boot_order"] = [key for key in like.boot_order if key in keys]
+        return tuple(key for key in like.boot_order if key not in keys)
+
     def find_machine(self, name, owner):
         state = self._world.read()
         return state["ref"] if name == "web" and state.get("made") == owner.tag else None
@@ -500,6 +509,7 @@ class SmallSource(Struck):
             guest_id=state.get("guest_id", ""),
             guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
+            boot_order=tuple(state.get("boot_order", ())),
             instance_uuid=state.get("instance", INSTANCE) if (self._world.root / "tells-instance").exists() else "",
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},

@@ -128,6 +128,16 @@ def test_the_machines_own_boot_order_goes_first(places):
     assert [entry.key for entry in found] == ["2002", "2001", "2000"]
 
 
+def test_the_boot_order_names_devices_that_are_there_and_drives(places):
+    kinds = vim.vm.BootOptions
+    entries = [kinds.BootableCdromDevice(), *(kinds.BootableDiskDevice(deviceKey=key) for key in (2009, 2000))]
+    devices = [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]
+    boot = kinds(bootOrder=[*entries, kinds.BootableFloppyDevice()])
+    found = described(places, devices, config__bootOptions=boot)
+    assert found.boot_order == ("a CD-ROM drive", "2000", "a floppy drive")
+    assert found.boots_first_from == "a CD-ROM drive"
+
+
 def test_a_disks_details(places):
     (found,) = described(places, [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]).disks
     assert (found.size, found.storage, found.thin, found.mode) == (1 << 30, "datastore1", True, "persistent")

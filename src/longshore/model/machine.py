@@ -255,6 +255,8 @@ class Machine:
     unreadable_because: str = ""  # a sentence, where the source says why
     encrypted: bool = False  # by the source: its disks arrive in clear, for an account that may decrypt them
     boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
+    # What its firmware was told to try, in that order: disks and adapters by their keys, drives in words
+    boot_order: tuple[str, ...] = ()
     uuid: str = ""
     instance_uuid: str = ""  # that no other machine of the vCenter has
     source_uuid: str = ""  # of the vCenter itself: references and names count from there
