@@ -567,7 +567,8 @@ class SmallSource(Struck):
         with self._world.change() as state:
             state["power"], state["last_hand"] = "off", None
 
-    def power_on(self, _ref):
+    def power_on(self, ref):
+        self._require(ref)
         with self._world.change() as state:
             if any(server.get("status") != "SHUTOFF" for server in state["servers"].values()):
                 with (self._world.root / "violations").open("a") as file:
@@ -580,8 +581,8 @@ class SmallSource(Struck):
         (self._world.root / "looked").write_text(starts)
         return None if (self._world.root / "no-events").exists() else starts
 
-    def wait_powered_off(self, _ref, _timeout):
-        return self._world.read()["power"] == "off"
+    def wait_powered_off(self, ref, _timeout):
+        return self._require(ref)["power"] == "off"
 
     def set_change_tracking(self, ref, on):
         self._require(ref)
@@ -690,7 +691,8 @@ class SmallSource(Struck):
     def tracks_writes(self):
         return not (self._world.root / "writes-untracked").exists()
 
-    def revert(self, _ref, snapshot_ref):
+    def revert(self, ref, snapshot_ref):
+        self._require(ref)
         with self._world.change() as state:
             assert any(s["ref"] == snapshot_ref for s in state["snapshots"].values())
             state["power"] = "off"
