@@ -130,7 +130,8 @@ class HostFeatures:
     ballooned_mib: int = 0  # taken away by the host
     latency_sensitive: bool = False  # it has processors of its own, for latency's sake
     memory_reserved: bool = False  # all of it
-    limits: tuple[str, ...] = ()  # what it, or a disk of it, may have at most or has in any case: "CPU at most 500 MHz"
+    # What it, or a device of it, may have at most, has in any case, or has before others: "CPU at most 500 MHz"
+    limits: tuple[str, ...] = ()
     virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
     guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
 
