@@ -198,6 +198,7 @@ ODDITIES: dict[str, Change] = {
     "latency sensitive": _set(config__latencySensitivity=vim.LatencySensitivity(level="high")),
     "memory reserved": _set(config__memoryReservationLockedToMax=True),
     "limits": _set(config__cpuAllocation=vim.ResourceAllocationInfo(limit=500, reservation=100)),
+    "shares": _set(config__cpuAllocation=vim.ResourceAllocationInfo(shares=vim.SharesInfo(level="high", shares=2000))),
     "limit of a disk": _first_disk(_limited),
     "trunk": _on_trunk,
     "trunk of a host": _on_trunk_of_a_host,

@@ -85,12 +85,13 @@ class VirtualMachine(SnapshotControl):
     @soap_method("ReconfigVM_Task")
     def reconfigure(self, call: Call) -> Any:
         spec = call["spec"]
-        served = {"changeTrackingEnabled", "annotation", "changeVersion", "deviceChange", "extraConfig"}
+        served = {"changeTrackingEnabled", "annotation", "bootOptions", "changeVersion", "deviceChange", "extraConfig"}
         for prop in spec._GetPropertyList():
             value = getattr(spec, prop.name)
             if prop.name not in served and value is not None and value != []:
                 raise ApiFault(vmodl.fault.NotSupported(), f"This vCenter does not change {prop.name}.")
         cards = {card.key: card for card in self.nics}
+        order = self._boot_order(spec.bootOptions)
         of_disks = [change for change in spec.deviceChange or [] if foreign_disks.is_of_disk(change)]
         of_cards = [change for change in spec.deviceChange or [] if change not in of_disks]
         for change in of_cards:
@@ -110,6 +111,8 @@ class VirtualMachine(SnapshotControl):
                 self._refresh_devices()
                 if spec.annotation is not None:
                     self.set(config__annotation=spec.annotation)
+                if order:
+                    self.set(config__bootOptions__bootOrder=order)
                 if spec.extraConfig:
                     self.put_extra({option.key: option.value for option in spec.extraConfig})
                 if spec.changeTrackingEnabled is not None and spec.changeTrackingEnabled != self.tracking:
@@ -124,6 +127,14 @@ class VirtualMachine(SnapshotControl):
             if (busy := self.context.tasks.busy_with(self.ref, call.method)) is not None:
                 raise ApiFault(vim.fault.TaskInProgress(task=busy), "Another task is already in progress.")
             return self.context.tasks.start(self, call, work)
+
+    def _boot_order(self, options: Any) -> list[Any]:
+        """Return the boot order that is asked for. A device that the machine hasn't got isn't taken."""
+        order = list(options.bootOrder) if options is not None else []
+        keys = {device.key for device in self.properties["config"].hardware.device}
+        if any(getattr(entry, "deviceKey", None) not in keys for entry in order):
+            raise invalid_argument("spec.bootOptions.bootOrder.deviceKey")
+        return order
 
     def _refuse_stale(self, version: str | None) -> None:
         if version and version != self.properties["config"].changeVersion:

@@ -446,6 +446,15 @@ class SmallSource(Struck):
             state.update(ref=f"vm-{state['machines']}", made=owner.tag, instance=instance)
             return state["ref"]
 
+    def set_boot_order(self, ref, like):
+        if (self._world.root / "no-boot-order").exists():
+            raise AccessDenied("The account may not change settings.")
+        keys = {device.key for device in (*like.disks, *like.nics)}
+        with self._world.change() as state:
+            assert (state["ref"], state["power"]) == (ref, "off")
+            state["boot_order"] = [key for key in like.boot_order if key in keys]
+        return tuple(key for key in like.boot_order if key not in keys)
+
     def find_machine(self, name, owner):
         state = self._world.read()
         return state["ref"] if name == "web" and state.get("made") == owner.tag else None
@@ -500,6 +509,7 @@ class SmallSource(Struck):
             guest_id=state.get("guest_id", ""),
             guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
+            boot_order=tuple(state.get("boot_order", ())),
             instance_uuid=state.get("instance", INSTANCE) if (self._world.root / "tells-instance").exists() else "",
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},
@@ -557,7 +567,8 @@ class SmallSource(Struck):
         with self._world.change() as state:
             state["power"], state["last_hand"] = "off", None
 
-    def power_on(self, _ref):
+    def power_on(self, ref):
+        self._require(ref)
         with self._world.change() as state:
             if any(server.get("status") != "SHUTOFF" for server in state["servers"].values()):
                 with (self._world.root / "violations").open("a") as file:
@@ -570,8 +581,8 @@ class SmallSource(Struck):
         (self._world.root / "looked").write_text(starts)
         return None if (self._world.root / "no-events").exists() else starts
 
-    def wait_powered_off(self, _ref, _timeout):
-        return self._world.read()["power"] == "off"
+    def wait_powered_off(self, ref, _timeout):
+        return self._require(ref)["power"] == "off"
 
     def set_change_tracking(self, ref, on):
         self._require(ref)
@@ -680,7 +691,8 @@ class SmallSource(Struck):
     def tracks_writes(self):
         return not (self._world.root / "writes-untracked").exists()
 
-    def revert(self, _ref, snapshot_ref):
+    def revert(self, ref, snapshot_ref):
+        self._require(ref)
         with self._world.change() as state:
             assert any(s["ref"] == snapshot_ref for s in state["snapshots"].values())
             state["power"] = "off"

@@ -65,6 +65,22 @@ def test_until_it_is_committed_the_machine_can_go_back_to_what_it_was(replica):
     as_failed_over(replica)
 
 
+@pytest.mark.parametrize(("wish", "stage"), [(Wish.UNDO, Stage.FAILED_OVER), (Wish.COMMIT, Stage.PROTECTED)])
+def test_a_machine_that_is_registered_anew_after_it_is_found_again(protect, wish, stage):
+    replica = protect(landing="as-is", boot_timeout=0.5)
+    (replica.world.root / "tells-instance").touch()
+    fail_over(replica)
+    before = home(replica)
+    replica.fail_back()
+    replica.world.register_anew()
+    replica.ask(wish)
+    assert replica.replica.stage is stage, replica.told[-3:]
+    assert replica.world.read()["snapshots"] == {}
+    if wish is Wish.UNDO:
+        assert home(replica) == before
+        assert (replica.world.read()["power"], server(replica)["status"]) == ("off", "ACTIVE")
+
+
 def test_a_committed_one_is_protected_again(replica):
     replica.fail_back()
     replica.ask(Wish.COMMIT)

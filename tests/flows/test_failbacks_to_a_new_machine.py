@@ -86,6 +86,27 @@ def test_a_new_machine_with_uuids_of_its_own_is_protected_and_gone_home_to_again
     assert replica.failback.status is Status.DONE, replica.failback.error
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_it_boots_in_the_order_in_which_the_lost_one_did(protect, refused):
+    replica = protect(landing="as-is", boot_timeout=0.5)
+    with replica.world.change() as state:
+        state["boot_order"] = ["a CD-ROM drive", "2001", "4000", "2000"]
+    fail_over(replica)
+    replica.world.lose_machine()
+    with replica.world.change() as state:
+        del state["boot_order"]
+    if refused:
+        (replica.world.root / "no-boot-order").touch()
+    fail_back(replica)
+    assert replica.failback.status is Status.DONE, replica.failback.error
+    told = [event.text for event in replica.store.events.of(replica.failback_id)]
+    if refused:
+        assert "The boot order that web had couldn't be set: The account may not change settings." in told
+    else:
+        assert replica.world.read()["boot_order"] == ["2001", "4000", "2000"]
+        assert "web was told to boot from a CD-ROM drive, too: the new machine has none." in told
+
+
 def test_until_it_is_committed_it_can_be_undone(replica):
     fail_back(replica)
     replica.ask(Wish.UNDO)

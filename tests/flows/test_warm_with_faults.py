@@ -332,6 +332,21 @@ def test_a_cancel_finds_a_machine_that_is_registered_anew(begin):
     assert not run.world.read()["tracking"], "it is off again, as before"
 
 
+def test_a_machine_that_is_registered_anew_while_it_is_off_is_powered_on_again(begin):
+    at_once = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
+    run = begin(type="warm", cutover=at_once, when_stuck="take-back")
+    (run.world.root / "tells-instance").touch()
+    run.world.plan_fault("create_server", 1, "before", "kill")
+    assert run.engine()[0] == -9
+    assert run.world.read()["power"] == "off"
+    run.world.register_anew()
+    run.store.migrations.request_cancel(run.id)
+    record = run.to_the_end()
+    assert (record.status, record.error) == (Status.CANCELLED, "The migration was cancelled.")
+    assert run.world.read()["power"] == "on"
+    assert run.record.machine_ref == "vm-77"
+
+
 def with_bases(begin, **request):
     """From a source that needs the snapshot of the sync before to tell what changed since."""
     run = begin(**request)

@@ -28,6 +28,7 @@ UNASKED = {
     "vSphere": {
         PLACE,
         "Machine.pool",  # in which its own provider makes it anew
+        "Machine.boot_order",  # which one made anew is told again by its own provider
         "Disk.thin",  # volumes are as thin as their backend makes them
         "Machine.hardware_version",  # what it was good for is asked of its single features
     },

@@ -48,6 +48,7 @@ FOUND = [
     ("memory reserved", COLD, {"memory-reserved": "information"}),
     ("limits", COLD, {"limits-left": "information"}),
     ("limit of a disk", COLD, {"limits-left": "information"}),
+    ("shares", COLD, {"limits-left": "information"}),
     ("disc in a drive", COLD, {"device-left-behind": "warning"}),
     ("serial port to a file", COLD, {"device-left-behind": "warning"}),
     ("boots from network", COLD, {"boots-elsewhere": "warning"}),

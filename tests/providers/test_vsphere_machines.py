@@ -128,6 +128,42 @@ def test_the_machines_own_boot_order_goes_first(places):
     assert [entry.key for entry in found] == ["2002", "2001", "2000"]
 
 
+def test_what_it_has_before_others_and_at_most_is_told_unless_it_is_as_any(places):
+    def shares(level, number):
+        return vim.SharesInfo(level=level, shares=number)
+
+    allocation = D.VirtualEthernetCard.ResourceAllocation
+    one = disk(2000, 1000, 0)
+    one.storageIOAllocation = vim.StorageResourceManager.IOAllocationInfo(limit=-1, shares=shares("custom", 700))
+    cards = [
+        D.VirtualVmxnet3(key=4000, resourceAllocation=allocation(limit=100, reservation=0, share=shares("low", 25))),
+        D.VirtualVmxnet3(key=4001, resourceAllocation=allocation(limit=-1, reservation=5, share=shares("normal", 50))),
+    ]
+    found = described(
+        places,
+        [one, *cards, D.ParaVirtualSCSIController(key=1000)],
+        config__cpuAllocation=vim.ResourceAllocationInfo(limit=-1, reservation=0, shares=shares("high", 2000)),
+        config__memoryAllocation=vim.ResourceAllocationInfo(limit=-1, reservation=0, shares=shares("normal", 5120)),
+    )
+    assert found.host_features.limits == (
+        "CPU with high shares (2000)",
+        "Hard disk 2000 with custom shares (700)",
+        "4000 at most 100 Mbit/s",
+        "4000 with low shares (25)",
+        "4001 at least 5 Mbit/s",
+    )
+
+
+def test_the_boot_order_names_devices_that_are_there_and_drives(places):
+    kinds = vim.vm.BootOptions
+    entries = [kinds.BootableCdromDevice(), *(kinds.BootableDiskDevice(deviceKey=key) for key in (2009, 2000))]
+    devices = [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]
+    boot = kinds(bootOrder=[*entries, kinds.BootableFloppyDevice()])
+    found = described(places, devices, config__bootOptions=boot)
+    assert found.boot_order == ("a CD-ROM drive", "2000", "a floppy drive")
+    assert found.boots_first_from == "a CD-ROM drive"
+
+
 def test_a_disks_details(places):
     (found,) = described(places, [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]).disks
     assert (found.size, found.storage, found.thin, found.mode) == (1 << 30, "datastore1", True, "persistent")

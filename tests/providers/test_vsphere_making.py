@@ -71,6 +71,17 @@ def test_it_has_the_same_hardware_in_the_same_place_and_holds_nothing(source, lo
     source.remove_snapshot(ref, after.ref)
 
 
+def test_it_boots_in_the_same_order(source, lost):  # noqa: F811
+    order = (lost.disks[1].key, lost.nics[1].key, lost.disks[0].key)
+    ref = source.create_machine(lost, OWNER)
+    assert source.set_boot_order(ref, replace(lost, boot_order=order)) == ()
+    made = source.machine(ref)
+    assert made.boot_order == order
+    assert [disk.key for disk in made.disks] == [lost.disks[1].key, lost.disks[0].key]
+    assert source.set_boot_order(ref, replace(lost, boot_order=("a CD-ROM drive", *order))) == ("a CD-ROM drive",)
+    assert source.machine(ref).boot_order == order
+
+
 def test_it_is_made_once_found_by_whose_it_is_and_deleted(source, lost):  # noqa: F811
     ref = source.create_machine(lost, OWNER)
     assert source.create_machine(lost, OWNER) == source.find_machine("lost", OWNER) == ref

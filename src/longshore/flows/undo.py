@@ -6,8 +6,8 @@ from functools import partial
 from longshore.engine.undoing import remove_all
 from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
+from longshore.flows.following import machine_of
 from longshore.model.forms import form
-from longshore.model.machine import Machine
 from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.source_marks import MarkKind
 from longshore.model.strict_reading import read_json
@@ -131,24 +131,9 @@ def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
 
 def _remove_from_source(store: Store, source: Source, entry: LedgerRecord) -> bool:
     try:
-        return _remove_from_machine(source, entry, _where(store, source, entry))
+        return _remove_from_machine(source, entry, machine_of(store, source, entry))
     except NotFound:  # the machine is gone, and has taken along what hung on it
         return False
-
-
-def _where(store: Store, source: Source, entry: LedgerRecord) -> str:
-    """Return the reference that the machine of this thing has now. Raise NotFound where it is another one's by now."""
-    ref, record = entry.parent or "", store.migrations.get(entry.migration_id)
-    kept = (record.state or {}).get("prepared")
-    if not kept or (entry.provider_id, ref) != (record.source_id, record.machine_ref):
-        return ref
-    known = form(Machine).validate_python(kept["machine"])
-    if not known.instance_uuid:
-        return ref
-    now = source.registered_as(known)
-    if now is None and source.by_reference(ref).is_another_than(known):
-        raise NotFound(f"{known.name} is gone: {ref} is another machine.")
-    return now or ref
 
 
 def _remove_from_machine(source: Source, entry: LedgerRecord, machine: str) -> bool:

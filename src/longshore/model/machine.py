@@ -130,7 +130,8 @@ class HostFeatures:
     ballooned_mib: int = 0  # taken away by the host
     latency_sensitive: bool = False  # it has processors of its own, for latency's sake
     memory_reserved: bool = False  # all of it
-    limits: tuple[str, ...] = ()  # what it, or a disk of it, may have at most or has in any case: "CPU at most 500 MHz"
+    # What it, or a device of it, may have at most, has in any case, or has before others: "CPU at most 500 MHz"
+    limits: tuple[str, ...] = ()
     virtualizes: bool = False  # its guest is given the processor's virtualization, for machines of its own, say
     guest_settings: tuple[str, ...] = ()  # names of what its guest is given to read; the values may be secret
     managed_by: str = ""  # the product that has made it and looks after it, as the source calls that
@@ -257,6 +258,8 @@ class Machine:
     unreadable_because: str = ""  # a sentence, where the source says why
     encrypted: bool = False  # by the source: its disks arrive in clear, for an account that may decrypt them
     boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
+    # What its firmware was told to try, in that order: disks and adapters by their keys, drives in words
+    boot_order: tuple[str, ...] = ()
     uuid: str = ""
     instance_uuid: str = ""  # that no other machine of the vCenter has
     source_uuid: str = ""  # of the vCenter itself: references and names count from there

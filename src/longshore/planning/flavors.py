@@ -47,9 +47,10 @@ MEMORY_RESERVED = information(
 )
 LIMITS_LEFT = information(
     "limits-left",
-    "The machine has limits or reservations of its own: of CPU, memory, or a disk's operations in a second (IOPS). The "
-    "server has those of its flavor and volume types alone.",
-    "Name a flavor (--flavor) or volume types (--storage) that have them (quota:cpu_quota, QoS specs), if they matter.",
+    "The machine has limits, reservations or shares of its own: of CPU, memory, a disk's operations in a second (IOPS), "
+    "or an adapter's bandwidth. The server has those of its flavor, volume types and network alone.",
+    "Name a flavor (--flavor) or volume types (--storage) that have them (quota:cpu_quota, quota:cpu_shares, QoS specs), "
+    "if they matter.",
 )
 
 # Extra specs by which a server has processors, or memory, that nobody shares
@@ -123,4 +124,4 @@ def flavor_concerns(machine: Machine, request: MigrationRequest, flavor: Flavor 
     if has.memory_reserved and not any(one.startswith(_RESERVED) for one in flavor.narrowing):
         yield MEMORY_RESERVED(name, f"All memory of {name} is reserved; with flavor {flavor.name} none is.")
     if has.limits:
-        yield LIMITS_LEFT(name, f"{name} has limits of its own, which stay behind: {some(has.limits, 5)}.")
+        yield LIMITS_LEFT(name, f"{name} has limits or shares of its own, which stay behind: {some(has.limits, 5)}.")

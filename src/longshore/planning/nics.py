@@ -167,11 +167,16 @@ class NicLanding:
     gateways: dict[str, str] = field(default_factory=dict)  # of the subnets, by their ranges, as far as they have one
 
 
+def with_new_ports(machine: Machine, request: MigrationRequest) -> list[Nic]:
+    """Return the adapters for which new ports are made: those for which none is named."""
+    named = {mac.lower() for mac in request.ports}
+    return [nic for nic in machine.nics if nic.mac not in named]
+
+
 def trunk_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """Yield the adapters on trunks for which new ports are made."""
-    named = {mac.lower() for mac in request.ports}
-    for nic in machine.nics:
-        if nic.subports and nic.mac not in named:
+    for nic in with_new_ports(machine, request):
+        if nic.subports:
             text = f"{nic.label} of {machine.name} is on a trunk, with {', '.join(nic.subports)}."
             yield TRUNK_LEFT(nic.label, text)
 

@@ -6,6 +6,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.kinds import blocker, warning
+from longshore.planning.nics import with_new_ports
 
 SERVER_STATE = blocker(
     "server-state",
@@ -109,9 +110,8 @@ def openstack_concerns(machine: Machine, request: MigrationRequest, *, keeps_por
 
 def _lost_with_ports(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """Yield what is lost with ports for which new ones are made."""
-    named = {mac.lower() for mac in request.ports}
-    for nic in machine.nics:
-        if nic.port_features and nic.mac not in named:
+    for nic in with_new_ports(machine, request):
+        if nic.port_features:
             text = f"{nic.label} of {machine.name} has {', '.join(nic.port_features)}, which stays behind."
             yield PORT_FEATURES_LEFT(nic.label, text)
 

@@ -40,6 +40,7 @@ TEXTS = (
     marked("%(name)s was frozen for it: all its disks are as they were at one moment."),
     marked("%(name)s was powered on after it had been shut down: it is copied once more."),
     marked("%(name)s was registered anew at its source: it was %(before)s, and is %(now)s now."),
+    marked("%(name)s was told to boot from %(drive)s, too: the new machine has none."),
     marked("%(points)s suspect. Point %(number)s is right."),
     marked("%(tier)s is up. Its command runs: %(command)s."),
     marked("%(tier)s is up. The next one waits for %(pause)s."),
@@ -201,6 +202,7 @@ TEXTS = (
     marked("The %(what)s failed: %(why)s %(next)s"),
     marked("The %(what)s of %(name)s at its source couldn't be changed: %(why)s"),
     marked("The backup of %(name)s failed: %(why)s"),
+    marked("The boot order that %(name)s had couldn't be set: %(why)s"),
     marked(
         "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for "
         "ever. Give it a lifecycle rule that lets versions which aren't current expire."

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, SourceRunning
+from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
+from longshore.flows.following import DRIFTED, last_known, reference_now
 from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
@@ -148,15 +149,15 @@ def find_source(job: MoveContext, known: Machine | None) -> None:
     `known`: the machine as it was when it was last looked at; None: nothing is known of it yet. Raise NotFound when it
     is gone, Conflict (code drifted) when another machine has its reference now.
     """
-    if known is None or not known.instance_uuid:  # then its reference is of nothing else, ever
+    if known is None:
         return
     before, name = job.record.machine_ref, job.record.machine_name
-    with job.clouds.source(job.record.source_id) as source:
-        now = source.registered_as(known)
-        there = source.by_reference(before) if now is None else None
-    if there is not None and there.is_another_than(known):
-        raise _drifted(job, f"{name} is gone: {before} is the reference of another machine now, {there.name}.")
-    if now is not None and now != before:
+    try:
+        with job.clouds.source(job.record.source_id) as source:
+            now = reference_now(source, before, known)
+    except NotFound as gone:
+        raise (_drifted(job, gone.message) if gone.code == DRIFTED else gone) from None
+    if now != before:
         job.store.migrations.follow_machine(job.id, before, now)
         job.read_record_again()
         job.say(f"{name} was registered anew at its source: it was {before}, and is {now} now.", "warning")
@@ -232,7 +233,7 @@ def _drifted(job: MoveContext, said: str) -> Conflict:
         advice = "Back it up again."
     else:
         advice = "Start a new migration."
-    return Conflict(said, advice=advice, code="drifted")
+    return Conflict(said, advice=advice, code=DRIFTED)
 
 
 def take_still(job: MoveContext, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
@@ -358,9 +359,11 @@ def power_on_again(job: MoveContext) -> list[str]:
             f"{job.record.machine_name} stays powered off: the server on the target, with the same MACs and "
             "addresses, may still run."
         ]
-    name, ref = job.record.machine_name, job.replaced.machine_ref
+    name, place = job.record.machine_name, job.replaced
     seen_off = job.store.migrations.get(job.id).source_off_at is not None
     try:
+        find_source(job, last_known(job.store, job.id, place.provider_id, place.machine_ref))
+        ref = job.replaced.machine_ref
         with job.clouds.source(job.replaced.provider_id) as source:
             if seen_off and source.power_state(ref) is PowerState.ON:
                 # By somebody, or by a run of this step that was killed then

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from longshore.blocks.dirty import Dirty
 from longshore.errors import LongshoreError
+from longshore.flows.following import machine_of
 from longshore.flows.moves.context import MoveContext, made_machine
 from longshore.flows.moves.copying import DiskBase
 from longshore.flows.moves.syncing import SyncState
@@ -62,9 +63,10 @@ def commit_failback(job: MoveContext) -> None:
     if (snapshot := _there(job, failback, ThingKind.HOME_SNAPSHOT)) is not None:
         try:
             with job.clouds.source(job.record.source_id) as source:
-                found = source.find_snapshot(snapshot.parent or "", snapshot.owner)
+                machine = machine_of(store, source, snapshot)
+                found = source.find_snapshot(machine, snapshot.owner)
                 if found is not None:
-                    source.remove_snapshot(snapshot.parent or "", found.ref)
+                    source.remove_snapshot(machine, found.ref)
         except LongshoreError as error:
             _say_why_not(job, "The failback isn't committed", str(error))
             return

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from longshore.blocks.exports import Export
-from longshore.errors import BootError, Conflict
+from longshore.errors import BootError, Conflict, LongshoreError
 from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.flows.moves.copying import Copied, DiskCopy
 from longshore.flows.moves.downtime import downtime_of
@@ -145,7 +145,7 @@ class Failback(Migration):
         then = machine_to_make(job.store, job.clouds, replica, job.request.accept, begins=False)
         job.phase("preparing", f"Making a machine like {then.name} where that came from.")
         with job.clouds.source(job.record.target_id) as source:
-            return job.make(
+            made = job.make(
                 ThingKind.MACHINE,
                 "machine",
                 lambda owner: source.create_machine(then, owner),
@@ -153,6 +153,14 @@ class Failback(Migration):
                 parent=then.name,
                 ref=str,
             )
+            try:
+                left = source.set_boot_order(made, then)
+            except LongshoreError as error:  # without it, it can run all the same
+                job.say(f"The boot order that {then.name} had couldn't be set: {error}", "warning")
+            else:
+                for drive in left:
+                    job.say(f"{then.name} was told to boot from {drive}, too: the new machine has none.", "warning")
+        return made
 
     def _last_start(self, way: WayHome) -> Off:
         """Return when the machine was last started: whoever powers it on until we do changes what is being written."""

@@ -62,6 +62,14 @@ class WayBack(Protocol):
         """
         raise InvalidInput("Machines can't be made at this kind of source.", advice=_INSTEAD)
 
+    def set_boot_order(self, machine_ref: str, like: Machine) -> tuple[str, ...]:
+        """Have a machine that `create_machine` made like this one boot in its order. Returns what of that it doesn't
+        have, in words. A second call sets it again.
+
+        Raises NotFound; AccessDenied where that may not be set.
+        """
+        return ()
+
     def find_machine(self, name: str, owner: Owner) -> str | None:
         """Return the reference of a machine of this name that `create_machine` made for this owner. One that is being
         made is waited for, so that None is the last word."""

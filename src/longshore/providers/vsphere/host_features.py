@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pyVmomi import vim
 
@@ -51,8 +52,8 @@ def _guest_settings(properties: Properties) -> Iterator[str]:
 
 
 def _limits(properties: Properties) -> Iterator[str]:
-    """Yield what the machine may have at most, and what its host keeps for it. vSphere says -1 where there is no
-    limit."""
+    """Yield what the machine may have at most, what its host keeps for it, and where it goes before or after others.
+    vSphere says -1 where there is no limit."""
     for what, unit, path in ("CPU", "MHz", "config.cpuAllocation"), ("memory", "MiB", "config.memoryAllocation"):
         allocation = properties[path]
         if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
@@ -60,7 +61,25 @@ def _limits(properties: Properties) -> Iterator[str]:
         kept = getattr(allocation, "reservation", None)
         if kept and not (what == "memory" and properties["config.memoryReservationLockedToMax"]):
             yield f"{what} at least {kept} {unit}"
+        yield from _shares(what, getattr(allocation, "shares", None))
     for device in properties["config.hardware.device"] or []:
-        most = getattr(getattr(device, "storageIOAllocation", None), "limit", None)
-        if isinstance(device, vim.vm.device.VirtualDisk) and most is not None and most > 0:
-            yield f"{device.deviceInfo.label if device.deviceInfo else device.key} at most {most} IOPS"
+        label = device.deviceInfo.label if device.deviceInfo else device.key
+        if isinstance(device, vim.vm.device.VirtualDisk):
+            allocation = device.storageIOAllocation
+            most = getattr(allocation, "limit", None)
+            if most is not None and most > 0:
+                yield f"{label} at most {most} IOPS"
+            yield from _shares(label, getattr(allocation, "shares", None))
+        elif isinstance(device, vim.vm.device.VirtualEthernetCard):
+            allocation = device.resourceAllocation
+            if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
+                yield f"{label} at most {limit} Mbit/s"
+            if kept := getattr(allocation, "reservation", None):
+                yield f"{label} at least {kept} Mbit/s"
+            yield from _shares(label, getattr(allocation, "share", None))
+
+
+def _shares(what: str, shares: Any) -> Iterator[str]:
+    """Yield the weight that the machine has among others where there isn't enough for all, unless it is as any."""
+    if shares is not None and shares.level != vim.SharesInfo.Level.normal:
+        yield f"{what} with {shares.level} shares ({shares.shares})"

@@ -125,6 +125,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         secure_boot=bool(boot is not None and boot.efiSecureBootEnabled),
         encrypted=_is_encrypted(found, devices, properties),
         boots_first_from=_first_tried(boot),
+        boot_order=tuple(_boot_order(boot, devices)),
         guest_id=properties["config.guestId"] or "",
         guest_name=properties["config.guestFullName"] or "",
         host_name=properties["guest.hostName"] or "",
@@ -359,10 +360,23 @@ def _left_behind(device: Any, *, running: bool) -> str:
 def _first_tried(boot_options: Any) -> str:
     """Return what the firmware tries before all disks, by the machine's own boot order; empty: nothing."""
     entry = next(iter(boot_options.bootOrder if boot_options is not None else []), None)
+    if isinstance(entry, vim.vm.BootOptions.BootableEthernetDevice):
+        return "a network adapter"
+    return _drive(entry)
+
+
+def _boot_order(boot_options: Any, devices: list[Any]) -> Iterator[str]:
+    keys = {device.key for device in devices}
+    for entry in boot_options.bootOrder if boot_options is not None else []:
+        key = getattr(entry, "deviceKey", None)
+        if key in keys:
+            yield str(key)
+        elif drive := _drive(entry):
+            yield drive
+
+
+def _drive(entry: Any) -> str:
+    """Return the drive that an entry of a boot order means, in words; empty where it means something else."""
     kinds = vim.vm.BootOptions
-    named = (
-        (kinds.BootableEthernetDevice, "a network adapter"),
-        (kinds.BootableCdromDevice, "a CD-ROM drive"),
-        (kinds.BootableFloppyDevice, "a floppy drive"),
-    )
+    named = ((kinds.BootableCdromDevice, "a CD-ROM drive"), (kinds.BootableFloppyDevice, "a floppy drive"))
     return next((name for kind, name in named if isinstance(entry, kind)), "")

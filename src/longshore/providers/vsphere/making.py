@@ -92,6 +92,24 @@ def create(session: VsphereSession, like: Machine, owner: Owner) -> str:
         return str(made._moId)
 
 
+def set_boot_order(session: VsphereSession, machine_ref: str, like: Machine) -> tuple[str, ...]:
+    """Have a machine that was made like another one boot in that one's order. Return what of that it doesn't have, in
+    words."""
+    kinds = vim.vm.BootOptions
+    with session.doing(f"set the boot order of {like.name}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        devices = read(session, machine, ["config.hardware.device"])["config.hardware.device"] or []
+        cards = (one.key for one in devices if isinstance(one, _Device.VirtualEthernetCard))
+        has = {disk.key: kinds.BootableDiskDevice(deviceKey=int(disk.key)) for disk in like.disks}
+        # Adapters' keys follow from nothing but their order
+        for nic, key in zip(like.nics, cards, strict=False):
+            has[nic.key] = kinds.BootableEthernetDevice(deviceKey=key)
+        if order := [has[key] for key in like.boot_order if key in has]:
+            changed = vim.vm.ConfigSpec(bootOptions=kinds(bootOrder=order))
+            result(session, machine.ReconfigVM_Task(changed), CREATE_TIMEOUT)
+    return tuple(key for key in like.boot_order if key not in has)
+
+
 def find(session: VsphereSession, name: str, owner: Owner) -> str | None:
     """Find the machine of this owner. One that is being made is waited for, so that None is the last word."""
     with session.doing(f"look for the machine made as {name}"):

@@ -178,6 +178,9 @@ class VsphereSource(Source):
     def create_machine(self, like: Machine, owner: Owner) -> str:
         return making.create(self._session, like, owner)
 
+    def set_boot_order(self, machine_ref: str, like: Machine) -> tuple[str, ...]:
+        return making.set_boot_order(self._session, machine_ref, like)
+
     def find_machine(self, name: str, owner: Owner) -> str | None:
         return making.find(self._session, name, owner)
 
