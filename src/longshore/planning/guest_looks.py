@@ -187,8 +187,8 @@ def concerns_of_guest(
     it. Blockers that the request accepts are warnings here.
     """
     concerns = _concerns(machine, findings, request.landing, parts, len(request.guest_keys))
-    concerns = [*concerns, *new_addresses.guest_concerns(machine, findings, request)]
-    found = list(dict.fromkeys([*concerns, *vlan_concerns(machine, findings, request)]))
+    of_network = (*new_addresses.guest_concerns(machine, findings, request), *vlan_concerns(machine, findings, request))
+    found = list(dict.fromkeys([*concerns, *of_network]))
     if request.landing is LandingMode.CONVERT:
         found += agent_concerns(machine.name, findings, request.agents, packages, parts)
     if request.type is MigrationType.CONVERSION:
