@@ -2,7 +2,7 @@
 
 import pytest
 
-from longshore.guests.addressing.choosing import HOSTS, RESOLVERS, choose, unwritable
+from longshore.guests.addressing.choosing import HOSTS, RESOLVERS, choose, unwritable, vlans_of
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, Route
 from longshore.model.strict_yaml import plain, read_yaml
 
@@ -540,3 +540,32 @@ def test_no_word_of_a_file_that_is_not_understood_is_told():
     chosen = choose({"/etc/netplan/1.yaml": text}, NewAddresses((adapter(STATIC),)))
     assert "line 5" in chosen.unwritten[MAC]
     assert "2020" not in chosen.unwritten[MAC]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"/etc/netplan/00.yaml": "network:\n  vlans:\n    office: {id: 12, link: ens192}\n"}, ("office",)),
+        ({"/etc/netplan/00.yaml": SUBIQUITY}, ()),
+        (
+            {IFUPDOWN: "auto eth0.12\niface eth0.12 inet manual\niface eth0.12:1 inet dhcp\niface eth0 inet dhcp\n"},
+            ("eth0.12",),
+        ),
+        ({f"{IFUPDOWN}.d/v": "iface vlan7 inet dhcp\n  vlan-raw-device eth0\n"}, ("vlan7",)),
+        ({f"{SCRIPTS}/ifcfg-ens192.12": "VLAN=yes\nBOOTPROTO=dhcp\n"}, ("ens192.12",)),
+        ({f"{SCRIPTS}/ifcfg-office": "TYPE=Vlan\nDEVICE=vlan12\nVLAN_ID=12\n"}, ("vlan12",)),
+        ({f"{SCRIPTS}/ifcfg-ens192": "TYPE=Ethernet\nVLAN=no\n"}, ()),
+        ({f"{SUSE}/ifcfg-vlan12": "ETHERDEVICE='eth0'\nVLAN_ID='12'\n"}, ("vlan12",)),
+        ({f"{KEYFILES}/a": "[connection]\nid=office\ntype=vlan\n[vlan]\nid=12\nparent=ens192\n"}, ("office",)),
+        (
+            {
+                f"{UNITS}/12.netdev": "[NetDev]\nName=office\nKind=vlan\n[VLAN]\nId=12\n",
+                f"{UNITS}/br.netdev": "[NetDev]\nName=br0\nKind=bridge\n",
+            },
+            ("office",),
+        ),
+    ],
+)
+def test_interfaces_on_vlans_are_known_in_each_form(files, names):
+    beside = {"/etc/netplan/99.yaml": "network: [\n"} if "/etc/netplan/00.yaml" not in files else {}
+    assert vlans_of({**files, **beside}) == names

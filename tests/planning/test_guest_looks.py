@@ -7,7 +7,7 @@ import pytest
 from longshore.model.concern import Severity
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import Disk, FileSystem, Machine, PowerState
+from longshore.model.machine import Disk, FileSystem, Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
@@ -71,6 +71,21 @@ BLOCKERS = [
         "by UUID= or LABEL=",
     ),
 ]
+
+
+@pytest.mark.parametrize("landing", [LandingMode.CONVERT, LandingMode.UNCHANGED])
+def test_vlans_of_a_guest_in_files_are_told_unless_a_port_is_named(landing):
+    nic = Nic("0", "NIC 1", "00:50:56:00:00:01", "LAN")
+    in_files = replace(MACHINE, platform=Platform("files"), nics=(nic,))
+    findings = replace(LINUX, vlans=("eth0.12", "office"), drivers=BootDrivers(True, boot=("virtio_blk",)))
+    found = said(findings, landing, machine=in_files)
+    assert found["trunk-left"].severity is Severity.BLOCKER
+    assert "The guest of web has interfaces on VLANs: eth0.12, office." in str(found["trunk-left"])
+    accepted = said(findings, landing, machine=in_files, accept=("trunk-left",))
+    assert accepted["trunk-left"].severity is Severity.WARNING
+    assert said(findings, landing, machine=replace(MACHINE, nics=(nic,))) == {}, "vSphere knows trunks"
+    named = MigrationRequest(landing=landing, ports={nic.mac.upper(): "port-1"})
+    assert concerns_of_guest(in_files, findings, named) == []
 
 
 @pytest.mark.parametrize(("findings", "code", "words"), BLOCKERS)

@@ -65,6 +65,19 @@ def test_all_that_the_target_has_is_kept():
     assert (nic.mac, nic.addresses, nic.security_groups) == (NIC.mac, NIC.addresses, ("g1", "g2"))
 
 
+@pytest.mark.parametrize(
+    ("had", "there", "told"), [("aa:01", "aa:02", True), ("aa:01", "aa:01", False), (None, "aa:02", False)]
+)
+def test_a_key_pair_of_the_same_name_with_another_key_is_told_and_not_taken(had, there, told):
+    server = replace(SERVER, server_settings=replace(SERVER.server_settings, key_fingerprint=had))
+    facts = replace(FACTS, choices=replace(CHOICES, fingerprints={"ops": there}))
+    landing, concerns = land(server, REQUEST, facts)
+    assert ("key-pair-differs" in codes(concerns)) == told
+    assert landing.request.key_name == (None if told else "ops")
+    asked, concerns = land(server, replace(REQUEST, key_name="ops"), facts)
+    assert (asked.request.key_name, "key-pair-differs" in codes(concerns)) == ("ops", False)
+
+
 def test_what_the_user_says_wins():
     wish = replace(
         REQUEST,

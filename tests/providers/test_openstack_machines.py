@@ -10,6 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack.block_storage.v3.volume import Volume
+from openstack.compute.v2.keypair import Keypair
 from openstack.compute.v2.server import Server
 from openstack.compute.v2.server_group import ServerGroup
 from openstack.exceptions import NotFoundException
@@ -169,6 +170,16 @@ def test_a_port_that_an_administrator_made_is_an_adapter_of_its_server_in_lists_
     project.network.ports.side_effect = listed
     found = {machine.name: [nic.mac for nic in machine.nics] for machine in NovaMachines(project).machines()}
     assert found == {"web": [], "db": ["fa:16:3e:00:00:02"]}
+
+
+@pytest.mark.parametrize(("user", "fingerprint"), [("ann", "aa:01"), ("bob", None)])
+def test_the_key_of_a_server_is_known_where_it_is_the_account_s_own(user, fingerprint):
+    project = project_of()
+    one = server(id="id-web", name="web", key_name="ops", user_id=user)
+    project.compute.servers.side_effect = lambda **_: iter([one])
+    project.current_user_id = "ann"
+    project.compute.keypairs.side_effect = lambda: iter([Keypair.existing(name="ops", fingerprint="aa:01")])
+    assert NovaMachines(project).machine("web").server_settings.key_fingerprint == fingerprint
 
 
 def test_groups_of_one_name_are_told_apart_as_in_a_tenants_files():

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from longshore.guests.addressing.writing import vlans_in
 from longshore.guests.agents import PROGRAMS
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import boot_files
@@ -33,6 +34,7 @@ def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
         found,
         vmware_tools=any(map(guest.has_file, _VMWARE_TOOLS)),
         guest_agent=any(map(guest.has_file, PROGRAMS[Agent.QEMU])),
+        vlans=vlans_in(guest),
         serial_console=_has_serial_console(guest),
         selinux_enforcing=mode(guest) == "enforcing",
         doubts=(

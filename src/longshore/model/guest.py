@@ -63,6 +63,7 @@ class GuestFindings:
     lost_letters: tuple[str, ...] = ()  # drive letters of Windows whose disks aren't among these
     # Linux: adapters that can't be given other addresses, by the MACs of their machine, and why
     unaddressable: dict[str, str] = field(default_factory=dict)
+    vlans: tuple[str, ...] = ()  # Linux: names of the interfaces that it has on VLANs
     selinux_enforcing: bool = False
     root_in_fstab: bool = True  # False: only the kernel's command line says what / is
     read_only: tuple[str, ...] = ()  # where file systems are that can't be written to: a subvolume's property, squashfs

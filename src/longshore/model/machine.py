@@ -105,6 +105,7 @@ class ServerSettings:
     user_data: str | None = None  # as longshore.model.user_data tells it; None: none, or the source doesn't say
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    key_fingerprint: str | None = None  # of the key pair's public key; None: the source doesn't say
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The things on the target side: where a machine lands, and what makes it up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from longshore.model.machine import AllowedAddress
@@ -221,6 +222,7 @@ class Choices:
     key_pairs: tuple[str, ...]
     security_groups: tuple[Named, ...]
     server_groups: tuple[Named, ...]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the key pairs, by their names
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ MEMORY_RESERVED = information(
 )
 LIMITS_LEFT = information(
     "limits-left",
-    "The machine has limits, reservations or shares of its own: of CPU, memory, a disk's operations in a second (IOPS), "
-    "or an adapter's bandwidth. The server has those of its flavor, volume types and network alone.",
-    "Name a flavor (--flavor) or volume types (--storage) that have them (quota:cpu_quota, quota:cpu_shares, QoS specs), "
-    "if they matter.",
+    "The machine has limits, reservations or shares of its own: of CPU, memory, a disk's operations in a second "
+    "(IOPS), or an adapter's bandwidth. The server has those of its flavor, volume types and network alone.",
+    "Name a flavor (--flavor) or volume types (--storage) that have them (quota:cpu_quota, quota:cpu_shares, QoS "
+    "specs), if they matter.",
 )
 
 # Extra specs by which a server has processors, or memory, that nobody shares

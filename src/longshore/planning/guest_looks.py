@@ -14,6 +14,7 @@ from longshore.planning.agent_checks import agent_concerns
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
 from longshore.planning.kinds import accept_blockers, blocker, information, warning
+from longshore.planning.nics import vlan_concerns
 from longshore.planning.windows_checks import by_system, windows_concerns, windows_guest_concerns
 
 _AS_IS = "let it land as it is: --landing as-is"
@@ -186,7 +187,8 @@ def concerns_of_guest(
     it. Blockers that the request accepts are warnings here.
     """
     concerns = _concerns(machine, findings, request.landing, parts, len(request.guest_keys))
-    found = list(dict.fromkeys([*concerns, *new_addresses.guest_concerns(machine, findings, request)]))
+    of_network = (*new_addresses.guest_concerns(machine, findings, request), *vlan_concerns(machine, findings, request))
+    found = list(dict.fromkeys([*concerns, *of_network]))
     if request.landing is LandingMode.CONVERT:
         found += agent_concerns(machine.name, findings, request.agents, packages, parts)
     if request.type is MigrationType.CONVERSION:

@@ -4,9 +4,11 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from longshore.border.texts import some
 from longshore.model import source_names
 from longshore.model.addresses import Addressing
 from longshore.model.concern import Concern
+from longshore.model.guest import GuestFindings
 from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
@@ -27,8 +29,9 @@ from longshore.planning.server_settings import security_groups
 
 TRUNK_LEFT = blocker(
     "trunk-left",
-    "An adapter is on a trunk: its port is the parent of one, or its port group passes VLANs on to the guest. The new "
-    "port isn't: what the guest has on VLANs reaches nobody.",
+    "An adapter is on a trunk: its port is the parent of one, its port group passes VLANs on to the guest, or the "
+    "guest of a machine in files has interfaces on VLANs. The new port isn't: what the guest has on VLANs reaches "
+    "nobody.",
     "Make the trunk and its ports beforehand, and name its parent (--port MAC=ID); or accept this, and make them "
     "afterwards.",
     acceptable=True,
@@ -179,6 +182,14 @@ def trunk_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Conc
         if nic.subports:
             text = f"{nic.label} of {machine.name} is on a trunk, with {', '.join(nic.subports)}."
             yield TRUNK_LEFT(nic.label, text)
+
+
+def vlan_concerns(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> Iterator[Concern]:
+    """Yield the guest's own VLANs, where its source knows no trunks and new ports are made."""
+    made_before = request.type is MigrationType.CONVERSION  # what converts has its ports already
+    if findings.vlans and not machine.platform.traits.runs and not made_before and with_new_ports(machine, request):
+        text = f"The guest of {machine.name} has interfaces on VLANs: {some(findings.vlans, 5)}."
+        yield TRUNK_LEFT(machine.name, text)
 
 
 def land_nics(

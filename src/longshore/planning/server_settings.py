@@ -22,6 +22,12 @@ KEY_PAIR_LEFT = warning(
     "already.",
     "Import it (longshore tenant import), or name another (--key-name), if the guest is to get it from the target.",
 )
+KEY_PAIR_DIFFERS = warning(
+    "key-pair-differs",
+    "The key pair of the target's user that is called as the machine's has another key, so the server has none. Its "
+    "guest has the machine's key already.",
+    "Name it (--key-name), if that key is meant, or another one, if the guest is to get it from the target.",
+)
 SERVER_GROUP_LEFT = warning(
     "server-group-left",
     "The target project has no server group, or several, of the name of the machine's: the server is in none.",
@@ -60,6 +66,10 @@ def complete_request(
             if key is None:
                 text = f'The user at the target has no key pair "{has.key_name}", which {name} has.'
                 concerns.append(KEY_PAIR_LEFT(has.key_name, text))
+            elif has.key_fingerprint not in (None, choices.fingerprints.get(key, has.key_fingerprint)):
+                text = f'The key pair "{key}" of the user at the target has another key than the one of {name}.'
+                concerns.append(KEY_PAIR_DIFFERS(key, text))
+                key = None
         if group is None and has.server_group:
             group = _only(has.server_group, choices.server_groups)
             if group is None:

@@ -89,6 +89,15 @@ def names_of_adapters(files: Files) -> set[str]:
     return {name for name in names if not set("*?[!") & set(name)} - {"lo"}
 
 
+def vlans_of(files: Files) -> tuple[str, ...]:
+    """Return the names of the interfaces on VLANs that the files configure, as far as they are understood."""
+    names: list[str] = []
+    for form in FORMS:
+        with suppress(NotUnderstood):
+            names += form.vlans(_of(form, files))
+    return tuple(dict.fromkeys(names))
+
+
 def _apply(texts: dict[str, str], changed: Changed) -> None:
     for path, text in changed.items():
         if text is None:

@@ -48,6 +48,9 @@ class ConfigurationForm(Protocol):
     def interfaces(self, files: Files, /) -> list[FoundInterface]:
         """Return the interfaces that the files configure. Raises NotUnderstood."""
 
+    def vlans(self, files: Files, /) -> list[str]:
+        """Return the names of interfaces on VLANs that the files configure. Raises NotUnderstood."""
+
     def readdressed(self, files: Files, key: str, wanted: Wanted, /) -> Changed:
         """Return what changes when the interface has these addresses. Raises NotUnderstood."""
 

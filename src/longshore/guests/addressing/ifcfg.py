@@ -1,7 +1,7 @@
 """Files ifcfg-NAME: network-scripts of RHEL and its kin, which NetworkManager reads as well."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from longshore.guests.addressing.forms import (
     Changed,
@@ -38,14 +38,9 @@ def interfaces(files: Files) -> list[FoundInterface]:
     found = []
     for name, values in read.items():
         device = values.get("DEVICE", "")
-        if (
-            device == "lo"
-            or name == "ifcfg-lo"
-            or ":" in name
-            or values.get("VLAN", "").lower() in ("yes", "true", "1")
-        ):
+        if device == "lo" or name == "ifcfg-lo" or ":" in name or _is_vlan(values):
             continue
-        if values.get("TYPE", "").lower() in ("vlan", "infiniband", "sit", "gre", "ipip", "tun", "tap"):
+        if values.get("TYPE", "").lower() in ("infiniband", "sit", "gre", "ipip", "tun", "tap"):
             continue
         upper = (
             values.get("MASTER") or values.get("BRIDGE") or values.get("TEAM_MASTER") or values.get("OVS_BRIDGE") or ""
@@ -66,6 +61,15 @@ def interfaces(files: Files) -> list[FoundInterface]:
             )
         )
     return found
+
+
+def vlans(files: Files) -> list[str]:
+    read = {path.removeprefix(_PLACE): shell_values(text) for path, text in files.items() if _is_interface(path)}
+    return [v.get("DEVICE") or name.removeprefix("ifcfg-") for name, v in read.items() if _is_vlan(v)]
+
+
+def _is_vlan(values: Mapping[str, str]) -> bool:
+    return values.get("VLAN", "").lower() in ("yes", "true", "1") or values.get("TYPE", "").lower() == "vlan"
 
 
 def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:

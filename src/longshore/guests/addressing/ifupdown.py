@@ -72,6 +72,11 @@ def interfaces(files: Files) -> list[FoundInterface]:
     return found
 
 
+def vlans(files: Files) -> list[str]:
+    stanzas = [one for text in files.values() for one in _stanzas(text) if one.name]
+    return [one.name.partition(":")[0] for one in stanzas if "." in one.name or _is_vlan(one.options())]
+
+
 def _is_vlan(options: Iterable[tuple[str, str]]) -> bool:
     return any(option in ("vlan-raw-device", "vlan_raw_device") for option, _ in options)
 

@@ -57,6 +57,11 @@ def interfaces(files: Files) -> list[FoundInterface]:
     return found
 
 
+def vlans(files: Files) -> list[str]:
+    connections = [the_section(read_sections(text), "connection") for text in files.values()]
+    return [one.value("interface-name") or one.value("id") for one in connections if one.value("type") == "vlan"]
+
+
 def _is_address(key: str) -> bool:
     return re.fullmatch(r"address(?:es)?\d*", key) is not None
 

@@ -1,7 +1,7 @@
 """Netplan's YAML. What isn't about addresses stays as it is written, comments too, where files have lines for all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from longshore.border.documents import as_yaml
@@ -30,6 +30,10 @@ def interfaces(files: Files) -> list[FoundInterface]:
     return [_found(section, name, entry, whole) for (section, name), entry in whole.items()]
 
 
+def vlans(files: Files) -> list[str]:
+    return [name for path in sorted(files) for (_, name), _ in _entries(_read(path, files[path]), ("vlans",))]
+
+
 def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
     section, _, name = key.partition("/")
     having = [p for p in sorted(files) if (section, name) in dict(_entries(_read(p, files[p])))]
@@ -52,12 +56,14 @@ def _read(path: str, text: str) -> Entries:
     return found
 
 
-def _entries(root: Entries) -> Iterator[tuple[tuple[str, str], Entries]]:
+def _entries(
+    root: Entries, sections: Iterable[str] = (_ADAPTERS, *_MADE_OF)
+) -> Iterator[tuple[tuple[str, str], Entries]]:
     """Yield what is configured, by (section, name)."""
     network = root.get("network")
     if not isinstance(network, Mapping):
         return
-    for section in (_ADAPTERS, *_MADE_OF):
+    for section in sections:
         named = network.get(section)
         if isinstance(named, Mapping):
             for name, entry in named.items():

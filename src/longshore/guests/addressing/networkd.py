@@ -15,8 +15,7 @@ def belongs(path: str) -> bool:
 
 
 def interfaces(files: Files) -> list[FoundInterface]:
-    devices = [read_sections(text) for path, text in files.items() if path.endswith(".netdev")]
-    kinds = {the_section(one, "NetDev").value("Name"): the_section(one, "NetDev").value("Kind") for one in devices}
+    kinds = _made(files)
     read = {path: read_sections(text) for path, text in sorted(files.items()) if path.endswith(".network")}
     names = {path: the_section(sections, "Match").value("Name").split() for path, sections in read.items()}
     found = []
@@ -41,6 +40,16 @@ def interfaces(files: Files) -> list[FoundInterface]:
             )
         )
     return found
+
+
+def vlans(files: Files) -> list[str]:
+    return [name for name, kind in _made(files).items() if kind == "vlan"]
+
+
+def _made(files: Files) -> dict[str, str]:
+    """Return the kinds of the devices that networkd makes, by their names."""
+    devices = [read_sections(text) for path, text in files.items() if path.endswith(".netdev")]
+    return {the_section(one, "NetDev").value("Name"): the_section(one, "NetDev").value("Kind") for one in devices}
 
 
 def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:

@@ -1,7 +1,7 @@
 """Files ifcfg-NAME and ifroute-NAME of SUSE, which wicked reads. Its own XML isn't known here."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from longshore.guests.addressing.forms import (
     Changed,
@@ -29,11 +29,7 @@ def belongs(path: str) -> bool:
 
 
 def interfaces(files: Files) -> list[FoundInterface]:
-    read = {
-        path.removeprefix(f"{_PLACE}ifcfg-"): shell_values(text)
-        for path, text in files.items()
-        if path.startswith(f"{_PLACE}ifcfg-") and not path.endswith((".template", "-lo"))
-    }
+    read = _read(files)
     uppers = {
         part: name
         for name, values in read.items()
@@ -52,8 +48,24 @@ def interfaces(files: Files) -> list[FoundInterface]:
             not any(_PARTS.fullmatch(variable) for variable in values) and "BONDING_MASTER" not in values,
         )
         for name, values in read.items()
-        if "ETHERDEVICE" not in values
+        if not _is_vlan(values)
     ]
+
+
+def vlans(files: Files) -> list[str]:
+    return [name for name, values in _read(files).items() if _is_vlan(values)]
+
+
+def _read(files: Files) -> dict[str, dict[str, str]]:
+    return {
+        path.removeprefix(f"{_PLACE}ifcfg-"): shell_values(text)
+        for path, text in files.items()
+        if path.startswith(f"{_PLACE}ifcfg-") and not path.endswith((".template", "-lo"))
+    }
+
+
+def _is_vlan(values: Mapping[str, str]) -> bool:
+    return "ETHERDEVICE" in values
 
 
 def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:

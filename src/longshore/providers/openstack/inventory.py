@@ -88,6 +88,7 @@ class NovaMachines(Part):
             networks = pool.submit(lambda: {found.id: found.name for found in network.networks()})
             groups = pool.submit(lambda: names_of(network.security_groups(project_id=project)))
             members = pool.submit(self._server_groups)
+            keys = pool.submit(self._key_pairs, servers)
             floating = pool.submit(of_project, self._connection)
             images = pool.submit(self._images, servers)
             shares = pool.submit(self._shares, one)
@@ -97,6 +98,7 @@ class NovaMachines(Part):
                 networks=networks.result(),
                 security_groups=groups.result(),
                 server_groups=members.result(),
+                key_pairs=keys.result(),
                 floating=_leading(floating.result()),
                 forwarded=forwardings(self._connection, floating.result()),
                 images=images.result(),
@@ -128,6 +130,15 @@ class NovaMachines(Part):
         groups = list(self._connection.compute.server_groups())
         names = names_of(groups)
         return {member: names[group.id] for group in groups for member in group.member_ids or ()}
+
+    def _key_pairs(self, servers: Sequence[Any]) -> dict[tuple[str, str], str]:
+        """Return the fingerprints of the account's own key pairs, where servers have one; others' aren't told."""
+        if not any(server.key_name for server in servers):
+            return {}
+        user = self._connection.current_user_id
+        with suppress(sdk.ForbiddenException):
+            return {(user, pair.name): pair.fingerprint for pair in self._connection.compute.keypairs()}
+        return {}
 
     def _shares(self, one: Any | None) -> tuple[str, ...]:
         """Return the shares (Manila's) that a server mounts, in words: in lists, they would take a request for each."""

@@ -71,6 +71,8 @@ class Around:
     networks: Mapping[str, str] = field(default_factory=dict)  # names
     security_groups: Mapping[str, str] = field(default_factory=dict)  # names
     server_groups: Mapping[str, str] = field(default_factory=dict)  # server id: its group's name
+    # Fingerprints of key pairs by their user's id and their name, as far as the account sees them
+    key_pairs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     # Port id: floating addresses by the fixed ones that they lead to
     floating: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     forwarded: Mapping[str, Sequence[str]] = field(default_factory=dict)  # port id: what floating IPs forward to it
@@ -114,6 +116,7 @@ def machine_of(server: Any, around: Around) -> Machine:
             user_data=readable_user_data(server.user_data),
             metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
             tags=tuple(server.tags or ()),
+            key_fingerprint=around.key_pairs.get((server.user_id, server.key_name)),
         ),
         server=_details(server, around),
     )

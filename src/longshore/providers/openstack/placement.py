@@ -179,12 +179,14 @@ class Placement(Part):
         with explained("list zones, key pairs and groups"):
             compute, storage = self._connection.compute, self._connection.block_storage
             project = self._connection.current_project_id
+            pairs = {pair.name: pair.fingerprint for pair in compute.keypairs()}
             return Choices(
                 zones=_available(compute.availability_zones()),
                 volume_zones=_available(storage.availability_zones()),
-                key_pairs=tuple(sorted(pair.name for pair in compute.keypairs())),
+                key_pairs=tuple(sorted(pairs)),
                 security_groups=_named(self._connection.network.security_groups(project_id=project)),
                 server_groups=_named(compute.server_groups()),
+                fingerprints={name: told for name, told in pairs.items() if told},
             )
 
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
