@@ -240,7 +240,7 @@ def test_a_stranger_sees_the_other_points_where_one_is_damaged(backed_up, tmp_pa
     assert listed.stdout.startswith(f"{name} ")
     assert listed.returncode == 1
     assert broken.name in listed.stderr
-    assert "1 point(s) can't be read." in listed.stderr
+    assert "1 point(s) or folder(s) of points can't be read." in listed.stderr
 
 
 @pytest.mark.long

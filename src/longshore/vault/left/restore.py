@@ -107,7 +107,7 @@ def list_points(vault: Vault) -> None:
             continue
         print(name, *map(shown, (point["moment"], name_in(point), *(disk["key"] for disk in point["disks"]))))
     if failed:
-        sys.exit(f"{failed} point(s), or machines' folders of points, can't be read.")
+        sys.exit(f"{failed} point(s) or folder(s) of points can't be read.")
 
 
 def inside(folder: Path) -> list[Path]:
