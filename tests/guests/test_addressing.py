@@ -1,9 +1,12 @@
 """Addresses written into every form of network configuration, on configurations as people and installers write them."""
 
 import pytest
+from tree import guest_in
 
 from longshore.guests.addressing.choosing import HOSTS, RESOLVERS, choose, unwritable, vlans_of
+from longshore.guests.linux_findings import linux_findings
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, Route
+from longshore.model.guest import GuestFindings
 from longshore.model.strict_yaml import plain, read_yaml
 
 MAC, OLD, SECOND = "fa:16:3e:00:00:01", "00:50:56:00:00:01", "00:50:56:00:00:02"
@@ -569,3 +572,8 @@ def test_no_word_of_a_file_that_is_not_understood_is_told():
 def test_interfaces_on_vlans_are_known_in_each_form(files, names):
     beside = {"/etc/netplan/99.yaml": "network: [\n"} if "/etc/netplan/00.yaml" not in files else {}
     assert vlans_of({**files, **beside}) == names
+
+
+def test_a_look_into_a_guest_finds_its_vlans(tmp_path):
+    guest = guest_in(tmp_path, {IFUPDOWN: "iface eth0.12 inet dhcp\n"})
+    assert linux_findings(guest, GuestFindings()).vlans == ("eth0.12",)
