@@ -126,8 +126,11 @@ def test_whose_user_would_rather_have_it_back_is_told_why(lent):
     run.assert_as_before()
 
 
-def test_a_source_that_was_taken_back_is_marked_no_more_and_marks_of_it_go(lent):
+@pytest.mark.parametrize("found_by", ["reference", "instance"])
+def test_a_source_that_was_taken_back_is_marked_no_more_and_marks_of_it_go(lent, found_by):
     run = lent()
+    if found_by == "instance":
+        (run.world.root / "tells-instance").touch()
     own, wanted = run.store.scoped(Scope("project-b")).migrations, {"mark_source": {"suffix": "-moved"}}
     assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
     own.request_marks(run.id, wanted)

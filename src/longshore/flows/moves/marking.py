@@ -8,11 +8,11 @@ them: a mark that can't be made is told.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.flow import Flow
-from longshore.flows.moves.source_side import find_source
+from longshore.flows.moves.source_side import follow_source
 from longshore.flows.undo import MARK_STEP, mark_of
 from longshore.model.forms import form
 from longshore.model.job import JobKind
@@ -44,22 +44,29 @@ class SourceMarking(Flow):
         if gone:
             with job.clouds.to_put_back().source(job.record.source_id) as source:
                 for kind, entry in gone.items():
-                    self._tell(kind, known, self._take_away, source, kind, entry)
+                    self._tell(source, kind, known, self._take_away, kind, entry)
         standing = _standing(job.store.ledger.entries(job.id))
         missing = [kind for kind in wanted if kind not in standing or standing[kind].state is EntryState.INTENDED]
         if missing:
             with job.clouds.source(job.record.source_id) as source:
                 for kind in missing:
-                    self._tell(kind, known, self._put, source, kind, wanted[kind])
+                    self._tell(source, kind, known, self._put, kind, wanted[kind])
 
     def _tell(
-        self, kind: MarkKind, known: Machine | None, do: Callable[P, str], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        source: Source,
+        kind: MarkKind,
+        known: Machine | None,
+        do: Callable[Concatenate[Source, P], str],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
         """Do it to the machine, wherever it is by now. What may pass is raised, what doesn't is told."""
         job = self._job
         try:
-            find_source(job, known)
-            job.say(do(*args, **kwargs))
+            follow_source(job, source, known)
+            job.say(do(source, *args, **kwargs))
         except NotFound:
             job.say(f"{job.record.machine_name} is gone at its source: no {kind} of it is changed.", "warning")
         except LongshoreError as error:

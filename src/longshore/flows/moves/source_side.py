@@ -15,7 +15,7 @@ from longshore.model.request import MigrationType
 from longshore.model.target import Owner
 from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import accept_blockers
-from longshore.providers.contract import Tags, WholeDisks
+from longshore.providers.contract import Source, Tags, WholeDisks
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
@@ -149,12 +149,16 @@ def find_source(job: MoveContext, known: Machine | None) -> None:
     `known`: the machine as it was when it was last looked at; None: nothing is known of it yet. Raise NotFound when it
     is gone, Conflict (code drifted) when another machine has its reference now.
     """
-    if known is None:
-        return
+    if known is not None and known.instance_uuid:  # else its reference is of nothing else, and nobody need be asked
+        with job.clouds.source(job.record.source_id) as source:
+            follow_source(job, source, known)
+
+
+def follow_source(job: MoveContext, source: Source, known: Machine | None) -> None:
+    """Do as `find_source` does, by a source that is open."""
     before, name = job.record.machine_ref, job.record.machine_name
     try:
-        with job.clouds.source(job.record.source_id) as source:
-            now = reference_now(source, before, known)
+        now = reference_now(source, before, known)
     except NotFound as gone:
         raise (_drifted(job, gone.message) if gone.code == DRIFTED else gone) from None
     if now != before:
