@@ -31,6 +31,7 @@ from longshore.planning import (
     server_settings,
     source_quota,
     tpm,
+    trunks,
     volumes,
     windows_checks,
 )
@@ -44,7 +45,7 @@ _AREAS = {
     "A volume that no server has": (volumes,),
     "Its guest": (guest_checks, guest_looks, windows_checks, agent_checks, boot_proof),
     "Its hardware on the target": (landing, flavors, disks, as_is, tpm),
-    "Networks and addresses": (nics, new_addresses),
+    "Networks and addresses": (trunks, nics, new_addresses),
     "What is mapped": (mappings,),
     "What it is given by name": (placement,),
     "What it has and keeps": (server_settings, carried_over, floating),

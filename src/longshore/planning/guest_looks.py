@@ -14,7 +14,7 @@ from longshore.planning.agent_checks import agent_concerns
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
 from longshore.planning.kinds import accept_blockers, blocker, information, warning
-from longshore.planning.nics import vlan_concerns
+from longshore.planning.trunks import vlan_concerns
 from longshore.planning.windows_checks import by_system, windows_concerns, windows_guest_concerns
 
 _AS_IS = "let it land as it is: --landing as-is"

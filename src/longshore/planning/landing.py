@@ -26,13 +26,14 @@ from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.new_addresses import unknown_adapters, with_chosen_adapters, with_mapped_adapters
-from longshore.planning.nics import NicLanding, land_nics, trunk_concerns
+from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
 from longshore.planning.tpm import tpm_concerns, tpm_properties
+from longshore.planning.trunks import trunk_concerns
 
 FIRMWARE_UEFI = warning(
     "firmware-uefi",

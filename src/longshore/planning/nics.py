@@ -4,11 +4,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from longshore.border.texts import some
 from longshore.model import source_names
 from longshore.model.addresses import Addressing
 from longshore.model.concern import Concern
-from longshore.model.guest import GuestFindings
 from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
@@ -27,15 +25,6 @@ from longshore.planning.new_addresses import (
 )
 from longshore.planning.server_settings import security_groups
 
-TRUNK_LEFT = blocker(
-    "trunk-left",
-    "An adapter is on a trunk: its port is the parent of one, its port group passes VLANs on to the guest, or the "
-    "guest of a machine in files has interfaces on VLANs. The new port isn't: what the guest has on VLANs reaches "
-    "nobody.",
-    "Make the trunk and its ports beforehand, and name its parent (--port MAC=ID); or accept this, and make them "
-    "afterwards.",
-    acceptable=True,
-)
 NETWORK_UNMAPPED = blocker(
     "network-unmapped",
     "No target network is named for a network that the machine is on.",
@@ -174,22 +163,6 @@ def with_new_ports(machine: Machine, request: MigrationRequest) -> list[Nic]:
     """Return the adapters for which new ports are made: those for which none is named."""
     named = {mac.lower() for mac in request.ports}
     return [nic for nic in machine.nics if nic.mac not in named]
-
-
-def trunk_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """Yield the adapters on trunks for which new ports are made."""
-    for nic in with_new_ports(machine, request):
-        if nic.subports:
-            text = f"{nic.label} of {machine.name} is on a trunk, with {', '.join(nic.subports)}."
-            yield TRUNK_LEFT(nic.label, text)
-
-
-def vlan_concerns(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> Iterator[Concern]:
-    """Yield the guest's own VLANs, where its source knows no trunks and new ports are made."""
-    made_before = request.type is MigrationType.CONVERSION  # what converts has its ports already
-    if findings.vlans and not machine.platform.traits.runs and not made_before and with_new_ports(machine, request):
-        text = f"The guest of {machine.name} has interfaces on VLANs: {some(findings.vlans, 5)}."
-        yield TRUNK_LEFT(machine.name, text)
 
 
 def land_nics(
