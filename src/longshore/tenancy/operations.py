@@ -20,6 +20,8 @@ WORKERS = 8  # requests under way at once; more only queue up in the services
 class Operations:
     """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
 
+    wider: Any = None  # openstacksdk's class with what it doesn't know of these, where that is something
+
     def __init__(self, cloud: CloudLogin, kind: ResourceKind) -> None:
         self.cloud = cloud
         self.kind = kind
@@ -45,7 +47,10 @@ class Operations:
 
     def listing(self) -> Iterable[Any]:
         """List all that may be named in a reference; of projects and users that one may see."""
-        found: Iterable[Any] = getattr(self.proxy, self.plural)(**self.asked_for())
+        asked_for = self.asked_for()
+        found: Iterable[Any] = (
+            self.wider.list(self.proxy, **asked_for) if self.wider else getattr(self.proxy, self.plural)(**asked_for)
+        )
         return found
 
     def asked_for(self) -> dict[str, Any]:

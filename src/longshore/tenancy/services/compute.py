@@ -155,11 +155,11 @@ class _VolumeType(Type):  # type: ignore[misc]  # openstacksdk isn't typed here
 
 
 class VolumeTypes(_Offered):
+    wider = _VolumeType
     access = ("get_type_access", "project_id", "add_type_access", "remove_type_access")
 
     def listing(self) -> Iterable[Any]:
-        found = _VolumeType.list(self.proxy, **self.asked_for())
-        return [each for each in found if each.name != "__DEFAULT__"]  # every cloud has its own
+        return [each for each in super().listing() if each.name != "__DEFAULT__"]  # every cloud has its own
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "encryption":

@@ -43,12 +43,6 @@ class OctaviaOperations(Operations):
 class Balancing(OctaviaOperations):
     """A load balancer and everything of it: changed one after the other, each when the last change is done."""
 
-    wider: Any = None  # openstacksdk's class with what it doesn't know, where that is something
-
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.wider.list(self.proxy, **self.asked_for()) if self.wider else super().listing()
-        return found
-
     def asked_for(self) -> dict[str, Any]:
         return {"project_id": self.cloud.project_id}
 

@@ -150,11 +150,8 @@ class _Port(Port):  # type: ignore[misc]  # openstacksdk isn't typed here
 
 
 class Ports(Guarded, _OfProject):
+    wider = _Port
     _elsewhere: dict[str, Any] | None = None
-
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = _Port.list(self.proxy, **self.asked_for())
-        return found
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "allowed_address_pairs":

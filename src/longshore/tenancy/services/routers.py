@@ -30,9 +30,7 @@ class _Router(Router):  # type: ignore[misc]  # openstacksdk isn't typed here
 
 
 class Routers(NetworkOperations):
-    def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = _Router.list(self.proxy)
-        return found
+    wider = _Router
 
     def not_carried(self, raw: Any) -> list[str]:
         parts: dict[str, tuple[str, Callable[[], Iterable[Any]]]] = {
