@@ -69,7 +69,7 @@ _RULE = (
 def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
     """Return the name of each interface that is to be kept, or under which a file mentions its old address."""
     moved = [nic for nic in nics if _has_moved(nic)]
-    texts = _texts(guest, network_configuration(guest)) if moved else ""
+    texts = _texts(network_configuration(guest), _rules(guest)) if moved else ""
     kept = {name for name in _names(guest, nics).values() if name}
     return kept | {nic.name or nic.kernel_name for nic in moved if nic.old_mac in texts}
 
@@ -124,8 +124,8 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     The one that its network configuration has is certain. Where systemd names interfaces, one called eth0 is left
     alone: it can't be given a name that the kernel gives out.
     """
-    configuration, by_slot = network_configuration(guest), _has_links(guest)
-    own = _own_names(configuration, _rules(guest), nics, by_slot=by_slot)
+    configuration, rules, by_slot = network_configuration(guest), _rules(guest), _has_links(guest)
+    own = _own_names(configuration, rules, nics, by_slot=by_slot)
     words = _words(configuration)
     found = dict.fromkeys(nics, "")
     for nic in nics:
@@ -133,7 +133,7 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
         found[nic] = own.get(nic) or next((name for name in candidates if name and name in words), "")
     if by_slot and not any(found.values()) and (_are_counted(guest) or {nic.kernel_name for nic in nics} & words):
         return found
-    bound = _addresses(_texts(guest, configuration))
+    bound = _addresses(_texts(configuration, rules))
     missing = [nic for nic in nics if not found[nic] and not {nic.mac, nic.old_mac or nic.mac} & bound]
     elsewhere = _words_of_etc(guest) if missing and by_slot else set()
     for nic in missing:
@@ -223,9 +223,9 @@ def _words_of_etc(guest: Guest) -> set[str]:
     return words
 
 
-def _texts(guest: Guest, configuration: Mapping[str, str]) -> str:
-    """Return them in small letters, with all MAC addresses written with colons."""
-    texts = "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+def _texts(configuration: Mapping[str, str], rules: Mapping[str, str]) -> str:
+    """Return both in small letters, with all MAC addresses written with colons."""
+    texts = "\n".join((*configuration.values(), *rules.values())).lower()
     return _MAC.sub(lambda found: ":".join(re.findall("[0-9a-f]{2}", found[0])), texts)
 
 

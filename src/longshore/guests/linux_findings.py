@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from longshore.guests.addressing.writing import vlans_in
+from longshore.guests.addressing.choosing import vlans_of
 from longshore.guests.agents import PROGRAMS
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import boot_files
 from longshore.guests.disk_filters import DEVICES_FILE, doubts_of_names, known_by_hardware
-from longshore.guests.interfaces import bound_to_hardware
+from longshore.guests.interfaces import bound_to_hardware, network_configuration
 from longshore.guests.selinux import mode
 from longshore.model.agents import Agent
 from longshore.model.guest import GuestFindings
@@ -34,7 +34,7 @@ def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
         found,
         vmware_tools=any(map(guest.has_file, _VMWARE_TOOLS)),
         guest_agent=any(map(guest.has_file, PROGRAMS[Agent.QEMU])),
-        vlans=vlans_in(guest),
+        vlans=vlans_of(network_configuration(guest)),
         serial_console=_has_serial_console(guest),
         selinux_enforcing=mode(guest) == "enforcing",
         doubts=(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from longshore.errors import ConversionError
-from longshore.guests.addressing.choosing import HOSTS, RESOLVERS, choose, unwritable, vlans_of
+from longshore.guests.addressing.choosing import HOSTS, RESOLVERS, choose, unwritable
 from longshore.guests.appliance import Guest
 from longshore.guests.interfaces import network_configuration
 from longshore.guests.report import Finished
@@ -66,11 +66,6 @@ def put_back(guest: Guest) -> list[str]:
 def unwritable_in(guest: Guest, adapters: Sequence[AdapterInGuest]) -> dict[str, str]:
     """Return why adapters can't be given addresses, by the MAC that each has where it comes from."""
     return unwritable(_texts(guest), adapters)
-
-
-def vlans_in(guest: Guest) -> tuple[str, ...]:
-    """Return the names of the guest's interfaces on VLANs."""
-    return vlans_of(_texts(guest))
 
 
 def _texts(guest: Guest) -> dict[str, str]:
