@@ -52,16 +52,11 @@ def _guest_settings(properties: Properties) -> Iterator[str]:
 
 
 def _limits(properties: Properties) -> Iterator[str]:
-    """Yield what the machine may have at most, what its host keeps for it, and where it goes before or after others.
-    vSphere says -1 where there is no limit."""
+    """Yield what the machine may have at most, what its host keeps for it, and where it goes before or after others."""
     for what, unit, path in ("CPU", "MHz", "config.cpuAllocation"), ("memory", "MiB", "config.memoryAllocation"):
-        allocation = properties[path]
-        if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
-            yield f"{what} at most {limit} {unit}"
-        kept = getattr(allocation, "reservation", None)
-        if kept and not (what == "memory" and properties["config.memoryReservationLockedToMax"]):
-            yield f"{what} at least {kept} {unit}"
-        yield from _shares(what, getattr(allocation, "shares", None))
+        told = what == "memory" and properties["config.memoryReservationLockedToMax"]
+        yield from _allocated(what, unit, properties[path], reserved=not told)
+        yield from _shares(what, getattr(properties[path], "shares", None))
     for device in properties["config.hardware.device"] or []:
         label = device.deviceInfo.label if device.deviceInfo else device.key
         if isinstance(device, vim.vm.device.VirtualDisk):
@@ -71,12 +66,16 @@ def _limits(properties: Properties) -> Iterator[str]:
                 yield f"{label} at most {most} IOPS"
             yield from _shares(label, getattr(allocation, "shares", None))
         elif isinstance(device, vim.vm.device.VirtualEthernetCard):
-            allocation = device.resourceAllocation
-            if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
-                yield f"{label} at most {limit} Mbit/s"
-            if kept := getattr(allocation, "reservation", None):
-                yield f"{label} at least {kept} Mbit/s"
-            yield from _shares(label, getattr(allocation, "share", None))
+            yield from _allocated(label, "Mbit/s", device.resourceAllocation)
+            yield from _shares(label, getattr(device.resourceAllocation, "share", None))
+
+
+def _allocated(what: str, unit: str, allocation: Any, *, reserved: bool = True) -> Iterator[str]:
+    """Yield the limit and the reservation of an allocation. vSphere says -1 where there is no limit."""
+    if (limit := getattr(allocation, "limit", None)) is not None and limit >= 0:
+        yield f"{what} at most {limit} {unit}"
+    if reserved and (kept := getattr(allocation, "reservation", None)):
+        yield f"{what} at least {kept} {unit}"
 
 
 def _shares(what: str, shares: Any) -> Iterator[str]:
