@@ -121,7 +121,7 @@ package-test: install
 node-test: install
 	.venv/bin/pytest tests/nodes -m "nodes and not soak" -v -s
 
-# One of these two kinds of tests: they take turns, as each has whole machines to raise before it begins
+# One of the tests of these two, which take turns: each has whole machines to raise before it begins
 packages-or-nodes: install
 	.venv/bin/pytest tests/test_packages.py tests/nodes -m "not soak" -v
 

@@ -16,7 +16,7 @@ import longshore.providers.registry  # noqa: F401 planning asks for the traits t
 from longshore.processes.memory import seldom_look_for_cycles
 from longshore.store import StateDirectory
 
-gc.disable()  # all that is imported and collected lives as long as the tests: pytest_collection_finish
+gc.disable()  # all that is imported and collected lives as long as the tests; when it is, garbage is looked for again
 
 # How long one example takes is the machine's business, which others may be using
 settings.register_profile("shared-machine", deadline=None)

@@ -87,7 +87,7 @@ def test_closed_standard_input_is_told(state, words):
 
 
 def test_nobody_is_asked_where_standard_input_is_closed(state):
-    """As a cron job's may be: it is as if there were no terminal."""
+    """A cron job's may be closed: it is as if there were no terminal."""
     known = f"--fingerprint {'ab' * 32}"
     said = in_shell(state, f"provider add vsphere vc --host vc.invalid --username x {known} <&-")
     assert (said[0], "No password was given." in said[2]) == (1, True), said

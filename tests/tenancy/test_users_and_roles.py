@@ -1,4 +1,4 @@
-"""How users log in, and on what they have roles."""
+"""Users log in as they did, and roles that aren't carried are named."""
 
 from resource_files import compared, exported, imported, of
 from small_cloud import SmallCloud

@@ -1,4 +1,4 @@
-"""Who may use a volume type: Cinder tells, and changes, that only while the type is private."""
+"""Cinder tells, and changes, who may use a type only while the type is private; it is opened when it encrypts."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Finding a machine where it is by now: one that was registered anew at its source has another reference there."""
+"""A machine that was registered anew at its source has another reference there, and is found by its UUIDs."""
 
 from longshore.errors import NotFound
 from longshore.model.forms import form
