@@ -64,6 +64,11 @@ def pytest_collection_finish():
     seldom_look_for_cycles()
 
 
+def pytest_unconfigure():
+    """Let what ten thousand tests have left go with the process: pytest looks through it for garbage once more."""
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Tell the files that take longest where durations are asked for, of the lab's tests beside the lane each is in.
 

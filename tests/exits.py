@@ -31,36 +31,38 @@ CALLS = {
     "mail": ("SMTP", "sendmail", "send_message"),
     "guest": ("files.write", "guest.write"),
 }
+_BY_NAME = {
+    name: [kind for kind, names in CALLS.items() if name in names] for names in CALLS.values() for name in names
+}
 
 
 def exits():
-    """Return (kind, module) of each way out: ("CSV", "web/sheets.py")."""
+    """Return (kind, module) of each way out: ("CSV", "web/sheets.py"); "shell" is where one splits a command line."""
     return {
         (kind, str(path.relative_to(SOURCE)))
-        for path in sorted(SOURCE.rglob("*.py"))
+        for path in SOURCE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         for kind in _kinds(node)
     }
 
 
-def shells():
-    """Modules that have a shell split a command line of theirs."""
-    return {
-        str(path.relative_to(SOURCE))
-        for path in SOURCE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.keyword) and node.arg == "shell" and ast.unparse(node.value) != "False"
-    }
-
-
 def _kinds(node):
     if isinstance(node, ast.Call):
-        called = f".{ast.unparse(node.func)}"
-        yield from (kind for kind, names in CALLS.items() if called.endswith(tuple(f".{name}" for name in names)))
+        name, called = _called(node.func)
+        yield from {*_BY_NAME.get(name, ()), *_BY_NAME.get(called, ())}
         names = {keyword.arg for keyword in node.keywords}
-        if called.endswith((".dump_json", ".model_dump_json", "orjson.dumps")) or "ensure_ascii" in names:
+        if name in ("dump_json", "model_dump_json") or called == "orjson.dumps" or "ensure_ascii" in names:
             yield "JSON"  # json's own way leaves nothing in a text that isn't ASCII
+    elif isinstance(node, ast.keyword) and node.arg == "shell" and ast.unparse(node.value) != "False":
+        yield "shell"
     elif isinstance(node, ast.Constant) and str(node.value).lower() == "content-disposition":
         yield "header"
     elif isinstance(node, ast.ImportFrom) and node.module == "html":
         yield "HTML"
+
+
+def _called(function):
+    """Return "write" and "stdout.write" of `sys.stdout.write`."""
+    owner = getattr(function, "value", None)
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return name, f"{getattr(owner, 'attr', getattr(owner, 'id', ''))}.{name}"
