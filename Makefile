@@ -4,18 +4,24 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test packages-or-nodes converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test long-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install install-without-lab lab-installed node-test packages-or-nodes converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test long-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
 
+install-without-lab:
+	./install --no-lab --no-converter
+
 # In which guests are worked on. Nothing to do, but for the first time on a machine, and when its recipe has changed
-converter: install
+converter: install-without-lab
 	.venv/bin/longshore converter build
 
-# Both wait for much of their time, the one for the disk and the mirror, the other for its daemons
-lab-up: install
-	tests/beside build/converter $(MAKE) converter -- $(LAB) up
+# Both wait for much of their time, the one for the disk and the mirror, the other for packages and daemons
+lab-up: install-without-lab
+	tests/beside build/converter $(MAKE) converter -- $(MAKE) lab-installed
+
+lab-installed: install
+	$(LAB) up
 
 lab-down:
 	$(LAB) down
@@ -36,16 +42,17 @@ test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 TURN ?= $(shell git log -1 --format=%ct)
 collection-test long-test packages-or-nodes lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
 
-# What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
-# Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
-tests-as-lab-starts: install
+# What waits for most of its time runs beside what computes: the lab's packages and its start, and tests that hold the lab
+# to themselves. Not all at once, though: two processors get no more done that way, and tests that wait for something wait
+# too long
+tests-as-lab-starts: install-without-lab
 	tests/beside build/lab-up $(MAKE) relay-image -- \
 	  tests/beside build/check $(MAKE) check collection-test -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
 	tests/beside build/lab-alone $(MAKE) lab-alone packages-or-nodes -- $(MAKE) long-test
 
-check: install
+check: install-without-lab
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
@@ -87,7 +94,7 @@ collection: install
 # ansible-test's sanity, unit and integration tests, without docker, the last ones against a server over small clouds. They
 # take minutes the first time: each has an environment of its own, made from PyPI and kept below ~/.ansible/test. One of the
 # three runs, whose turn it is; with TURN= all do
-collection-test: install
+collection-test: install-without-lab
 	tests/collection/ansible_tests
 
 # For whom to give it to: docs/howto/install.md
@@ -126,8 +133,8 @@ packages-or-nodes: install
 	.venv/bin/pytest tests/test_packages.py tests/nodes -m "not soak" -v
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
-long-test: converter
-	LONGSHORE_PROJECTS=500 .venv/bin/pytest -m "long and not browser and not soak" -q -n 3 --dist worksteal --durations=40 \
+long-test: install converter
+	LONGSHORE_PROJECTS=250 .venv/bin/pytest -m "long and not browser and not soak" -q -n 3 --dist worksteal --durations=40 \
 		tests/tenancy/test_any_project.py $$(grep -rl 'mark\.long' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared

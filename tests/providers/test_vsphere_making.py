@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from pyVmomi import vim, vmodl
-from test_vsphere_writing import MIB, SIZE, WORDS, content, put, pytestmark, source, vcenter  # noqa: F401 fixtures
+from test_vsphere_writing import MIB, NEEDS_PLUGIN, SIZE, WORDS, content, put, source, vcenter  # noqa: F401 fixtures
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.machine import Devices, Firmware, PowerState
@@ -14,6 +14,7 @@ from longshore.providers.vsphere.tasks import result
 
 OWNER = Owner("failback", "machine")
 MACS = ("00:50:56:a1:02:03", "00:50:56:01:02:03")  # vCenter's own, and a user's
+pytestmark = [pytest.mark.long, NEEDS_PLUGIN]
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import pytest
 from pyVmomi import vim
-from test_vsphere_writing import pytestmark, source, vcenter  # noqa: F401 fixtures
+from test_vsphere_writing import NEEDS_PLUGIN, source, vcenter  # noqa: F401 fixtures
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.source_marks import MarkKind
 from longshore.providers.vsphere.properties import read
 
 NOTE = "Moved to OpenStack on 2026-11-27, as server 1a2b. Don't start it here."
+pytestmark = [pytest.mark.long, NEEDS_PLUGIN]
 
 
 @pytest.fixture

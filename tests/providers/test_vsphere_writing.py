@@ -40,9 +40,11 @@ def plugin():
     return "vddk" if installed.returncode == 0 else str(KEPT) if KEPT.exists() else None
 
 
-pytestmark = pytest.mark.skipif(
+NEEDS_PLUGIN = pytest.mark.skipif(
     not shutil.which("gcc") or not shutil.which("nbdkit") or plugin() is None, reason="no nbdkit-plugin-vddk here"
 )
+# Among the long ones, though they are quick: the plugin is there once the lab has been started
+pytestmark = [pytest.mark.long, NEEDS_PLUGIN]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Whatever project a cloud allows, its export can be imported: there, where nothing is to be done, and elsewhere, once.
 
-LONGSHORE_PROJECTS says how many projects there are (`make test`: 500; `make soak`: 50,000), and LONGSHORE_TURN, the
+LONGSHORE_PROJECTS says how many projects there are (`make test`: 250; `make soak`: 50,000), and LONGSHORE_TURN, the
 commit's time, which ones.
 """
 
