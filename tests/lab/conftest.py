@@ -1,6 +1,7 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
 
-Four of them may run side by side (`-n 4`), as lanes.py says. A test that takes away what all need is marked `alone`.
+Four of them may run side by side (`-n 4`), as lanes.py says. A test that takes away what all need is marked
+`alone`, and so is the longest.
 """
 
 import fcntl

@@ -100,6 +100,7 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
     assert {e["State"] for e in cli.json("migration", "ledger", migration)} == {"handed-over", "removed"}
 
 
+@pytest.mark.alone  # the longest of all: begun with the others, it would still be at work when they are done
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["unharmed", "killed"])
 def test_hostile_debian_is_converted_and_arrives_whole(hostile, cli, sidedoor, cloud, tidy, lab, tmp_path, killed):
     """The whole path with a real distribution, and a power cut at its most delicate moment.
