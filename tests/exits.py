@@ -49,7 +49,7 @@ def exits():
 def _kinds(node):
     if isinstance(node, ast.Call):
         name, called = _called(node.func)
-        yield from {*_BY_NAME.get(name, ()), *_BY_NAME.get(called, ())}
+        yield from (*_BY_NAME.get(name, ()), *_BY_NAME.get(called, ()))
         names = {keyword.arg for keyword in node.keywords}
         if name in ("dump_json", "model_dump_json") or called == "orjson.dumps" or "ensure_ascii" in names:
             yield "JSON"  # json's own way leaves nothing in a text that isn't ASCII
